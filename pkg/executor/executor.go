@@ -1,0 +1,72 @@
+// Package executor says what a place that runs jobs has to offer.
+//
+// Two places exist: executor/kubernetes, where a job is a pod, and
+// executor/local, where it is a pair of processes on this host. Both run the
+// same agent and get the same framed stream out of it; package
+// executor/relay turns that stream into log bytes, events and a result.
+package executor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// An Executor runs jobs. It is safe for concurrent use.
+type Executor interface {
+	// Run carries out task's plan and returns how the job ended. It blocks until
+	// the job's log is complete in task.Log.
+	//
+	// A failing script is an Outcome with a nil error. An error means that the
+	// place could not run the job to its end; it is a *job.Failure when the
+	// reason is known. When ctx ends, Run stops at once and returns
+	// context.Cause(ctx); what runs is then still there, until Remove.
+	Run(ctx context.Context, task Task) (job.Outcome, error)
+
+	// Remove deletes what task left behind (pod, Secret, processes, folders) and
+	// returns when it is gone. It may be called when Run failed or never began,
+	// and twice. The caller has made sure that GitLab has the log and the result,
+	// or that nobody wants them.
+	Remove(ctx context.Context, task Task) error
+}
+
+// A Task is one job to run.
+type Task struct {
+	Plan *job.Plan
+
+	// Log takes the bytes of the job's log, in order, each once. Write blocks
+	// while GitLab is behind; the executor then reads no further.
+	Log io.Writer
+
+	// Notes takes lines from the executor to the job's author, one call a line:
+	// which namespace and image, what the job waits for. It is only used before
+	// the first byte of Log.
+	Notes Notes
+
+	// Signals carries a cancel to the job while Run is going on. An Abort comes
+	// as the end of Run's context instead.
+	Signals <-chan job.Signal
+
+	// OnEvent is told of phases as they begin and end. It must not block.
+	OnEvent func(job.Event)
+}
+
+// Notes takes lines for the job's log.
+type Notes interface {
+	Info(line string)
+	Warn(line string)
+}
+
+// ErrDetached is the cause of a context that ends because this process lets go
+// of a job that shall live on: another process will adopt it.
+var ErrDetached = errors.New("detached from the job")
+
+// ErrAborted is the cause of a context that ends because GitLab does not want
+// the job any more.
+var ErrAborted = errors.New("job is over at GitLab")
+
+// GracePeriod is how long processes have between the polite and the hard stop.
+const GracePeriod = 5 * time.Second

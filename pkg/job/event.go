@@ -1,0 +1,26 @@
+package job
+
+import "time"
+
+// An Event is what the helper tells the daemon between the bytes of the log.
+// Exactly one field of Phase, Canceling and Result is set.
+type Event struct {
+	Time      time.Time   `json:"time"`
+	Phase     *PhaseEvent `json:"phase,omitempty"`
+	Canceling bool        `json:"canceling,omitempty"` // the helper has seen a cancel
+	Result    *Result     `json:"result,omitempty"`    // the last event of a job
+}
+
+// A PhaseEvent says that a phase began (Took is 0 and Done false) or ended.
+type PhaseEvent struct {
+	Name string        `json:"name"` // as in GitLab Runner's stages: get_sources, step_script, …
+	Done bool          `json:"done,omitempty"`
+	Took time.Duration `json:"took,omitempty"` // ns
+}
+
+// A Result ends a job's stream. LogBytes lets the daemon see that it has the
+// whole log.
+type Result struct {
+	Outcome
+	LogBytes int64 `json:"log_bytes"`
+}

@@ -1,0 +1,143 @@
+package job
+
+import "time"
+
+// PlanVersion is the version of the plan's JSON. An agent refuses a plan whose
+// version it does not know; the daemon only changes it when an older agent
+// would do the wrong thing with a newer plan.
+const PlanVersion = 1
+
+// A Plan is everything that is needed to run a job. The daemon keeps the Plan;
+// Helper and Build travel into the pod, each readable by its container only.
+type Plan struct {
+	JobID       int64
+	ProjectID   int64
+	ProjectPath string
+	JobName     string
+	JobURL      string
+	Ref         string
+	SHA         string
+	BeforeSHA   string
+	Namespace   Namespace // GitLab's, not Kubernetes'
+	Timeout     time.Duration
+
+	ConcurrentID        int // unique among the running jobs of the runner entry
+	ConcurrentProjectID int // unique among the running jobs of the entry and project
+
+	Image       Image     // expanded; never without a name
+	Services    []Service // expanded
+	Credentials []Credential
+	Environment []Variable // what may stand in the pod spec: public or internal
+	Log         LogOptions // how the daemon's own lines look, as in Helper.Log
+
+	Helper HelperPlan
+	Build  BuildPlan
+}
+
+// Namespace identifies the GitLab group that a project belongs to.
+type Namespace struct {
+	ID, RootID int64
+	Path, Root string
+}
+
+// LogOptions say how the job's log is made.
+type LogOptions struct {
+	Timestamps   bool     `json:"timestamps,omitempty"`
+	Sections     bool     `json:"sections,omitempty"`
+	LimitBytes   int64    `json:"limit_bytes"`             // 0 means no limit
+	Masks        []string `json:"masks,omitempty"`         // phrases to replace, longest first
+	MaskPrefixes []string `json:"mask_prefixes,omitempty"` // token prefixes whose tail is replaced
+}
+
+// A HelperPlan is what the helper container does.
+type HelperPlan struct {
+	Version    int           `json:"version"`
+	JobID      int64         `json:"job_id"`
+	Timeout    time.Duration `json:"timeout"` // ns; from the helper's start to the end of its last phase
+	Started    time.Time     `json:"started"` // when the daemon received the job
+	Log        LogOptions    `json:"log"`
+	BuildsDir  string        `json:"builds_dir"`
+	ProjectDir string        `json:"project_dir"`
+	TempDir    string        `json:"temp_dir"`  // file variables, GITLAB_ENV; beside ProjectDir
+	HostName   string        `json:"host_name"` // of the daemon, for "Running on … via …"
+	Variables  []Variable    `json:"variables"` // expanded; the last of a key wins
+	Sources    Sources       `json:"sources"`
+	Steps      []HelperStep  `json:"steps"`              // in order; after_script last if there is one
+	Warnings   []string      `json:"warnings,omitempty"` // about the job's settings, printed in the log
+
+	// AfterScriptMustSucceed is the user's AFTER_SCRIPT_IGNORE_ERRORS=false.
+	AfterScriptMustSucceed bool `json:"after_script_must_succeed,omitempty"`
+}
+
+// A HelperStep is one step as the helper sees it: the script itself is in the
+// build container.
+type HelperStep struct {
+	Name    string        `json:"name"`  // as in BuildPlan.Steps
+	Phase   string        `json:"phase"` // section name, for example step_script
+	Title   string        `json:"title"`
+	Timeout time.Duration `json:"timeout,omitempty"` // ns; 0 means the job's
+	After   bool          `json:"after,omitempty"`   // after_script: runs even when earlier steps failed
+}
+
+// Git strategies (GIT_STRATEGY).
+const (
+	StrategyFetch = "fetch"
+	StrategyClone = "clone"
+	StrategyNone  = "none"
+	StrategyEmpty = "empty"
+)
+
+// Sources say how the project directory comes to be.
+type Sources struct {
+	Strategy     string        `json:"strategy"`
+	URL          string        `json:"url"` // without credentials
+	Username     string        `json:"username,omitempty"`
+	Password     string        `json:"password,omitempty"`
+	ObjectFormat string        `json:"object_format,omitempty"` // empty means sha1
+	Ref          string        `json:"ref"`
+	SHA          string        `json:"sha"`
+	Refspecs     []string      `json:"refspecs"`
+	Depth        int           `json:"depth,omitempty"` // 0 means all
+	Checkout     bool          `json:"checkout"`
+	CleanFlags   []string      `json:"clean_flags,omitempty"` // nil means no git clean
+	FetchFlags   []string      `json:"fetch_flags,omitempty"`
+	SkipLFS      bool          `json:"skip_lfs,omitempty"`
+	Attempts     int           `json:"attempts"`
+	Timeout      time.Duration `json:"timeout,omitempty"` // ns; 0 means the job's
+	UserAgent    string        `json:"user_agent"`
+	Correlation  string        `json:"correlation,omitempty"` // sent as X-Gitaly-Correlation-ID
+	CA           string        `json:"ca,omitempty"`          // PEM, for the host of URL
+	Submodules   Submodules    `json:"submodules"`
+	PreHooks     []string      `json:"pre_hooks,omitempty"`  // scripts, before anything is fetched
+	PostHooks    []string      `json:"post_hooks,omitempty"` // scripts, after the checkout
+}
+
+// Submodules are the user's GIT_SUBMODULE_* settings.
+type Submodules struct {
+	Strategy    string   `json:"strategy,omitempty"` // "", normal or recursive
+	Depth       int      `json:"depth,omitempty"`
+	Paths       []string `json:"paths,omitempty"`
+	UpdateFlags []string `json:"update_flags,omitempty"`
+	ForceHTTPS  bool     `json:"force_https,omitempty"`
+}
+
+// A BuildPlan is what the build container does, a step at a time, when the
+// helper asks for it.
+type BuildPlan struct {
+	Version    int         `json:"version"`
+	ProjectDir string      `json:"project_dir"`
+	TempDir    string      `json:"temp_dir"`
+	EnvFile    string      `json:"env_file"`        // GITLAB_ENV: KEY=VALUE lines that jobs append
+	Variables  []Variable  `json:"variables"`       // expanded; file variables hold their path
+	Debug      bool        `json:"debug,omitempty"` // CI_DEBUG_TRACE: xtrace
+	Steps      []BuildStep `json:"steps"`
+}
+
+// A BuildStep is one script. All its lines run in one shell.
+type BuildStep struct {
+	Name     string   `json:"name"`
+	Before   string   `json:"before,omitempty"` // the operator's pre_build_script
+	Script   []string `json:"script"`
+	After    string   `json:"after,omitempty"`    // the operator's post_build_script
+	Announce string   `json:"announce,omitempty"` // a line printed first, "Running after script..."
+}
