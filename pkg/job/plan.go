@@ -29,6 +29,7 @@ type Plan struct {
 	Credentials []Credential
 	Environment []Variable // what may stand in the pod spec: public or internal
 	Log         LogOptions // how the daemon's own lines look, as in Helper.Log
+	Debug       bool       // CI_DEBUG_TRACE is on: GitLab shows the log to fewer people
 
 	Helper HelperPlan
 	Build  BuildPlan

@@ -1,0 +1,137 @@
+package job
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// defaultAfterScriptTimeout bounds after_script when the user sets nothing.
+const defaultAfterScriptTimeout = 5 * time.Minute
+
+// steps lays out the job's scripts: what the helper asks for, and what the
+// build container runs. after_script comes last.
+func steps(j *Job, o Options, s *settings, tempDir string) ([]HelperStep, []BuildStep) {
+	var helper []HelperStep
+	var build []BuildStep
+	scriptTimeout := within(s, "RUNNER_SCRIPT_TIMEOUT", 0, j.Timeout)
+	afterTimeout := within(s, "RUNNER_AFTER_SCRIPT_TIMEOUT", min(defaultAfterScriptTimeout, j.Timeout), j.Timeout)
+	for _, step := range afterScriptLast(j.Steps) {
+		if len(step.Script) == 0 {
+			continue
+		}
+		if step.Name == StepAfterScript {
+			helper = append(helper, HelperStep{
+				Name: step.Name, Phase: step.Name, Title: "Running after_script", Timeout: afterTimeout, After: true,
+			})
+			build = append(build, BuildStep{Name: step.Name, Script: step.Script, Announce: "Running after script..."})
+			continue
+		}
+		script := step.Script
+		if step.Name != "script" {
+			// Only the user's own script is left to the shell; GitLab makes the
+			// others (release) and doubles the $ that it wants to keep.
+			script = expandEach(script, s.vars, tempDir)
+		}
+		phase := "step_" + step.Name
+		helper = append(helper, HelperStep{
+			Name: step.Name, Phase: phase, Timeout: scriptTimeout,
+			Title: fmt.Sprintf("Executing %q stage of the job script", phase),
+		})
+		build = append(build, BuildStep{Name: step.Name, Before: o.PreBuildScript, Script: script, After: o.PostBuildScript})
+	}
+	return helper, build
+}
+
+func afterScriptLast(steps []Step) []Step {
+	isAfter := func(s Step) bool { return s.Name == StepAfterScript }
+	after := slices.DeleteFunc(slices.Clone(steps), func(s Step) bool { return !isAfter(s) })
+	return append(slices.DeleteFunc(slices.Clone(steps), isAfter), after...)
+}
+
+// within reads a timeout that the job's own bounds.
+func within(s *settings, key string, fallback, job time.Duration) time.Duration {
+	d := s.duration(key, fallback)
+	if d > job {
+		s.warn(key, Value(s.vars, key), "a duration within the job's timeout of "+job.String())
+		return job
+	}
+	return d
+}
+
+// unsupported refuses what runnerd would run wrongly.
+func unsupported(j *Job) error {
+	var unknown []string
+	unknown = append(unknown, j.Image.Unsupported...)
+	for _, s := range j.Services {
+		unknown = append(unknown, s.Unsupported...)
+	}
+	switch {
+	case len(unknown) > 0:
+		return &Failure{Reason: RunnerSystemFailure, ExitCode: 3,
+			Message: "unsupported executor options: " + strings.Join(unknown, ", ") + "; remove them from the job's image and services"}
+	case j.Run != "" && len(j.Steps) > 0:
+		return &Failure{Reason: RunnerSystemFailure, ExitCode: 3, Message: "the job has both run: and script:; use one of them"}
+	case j.Run != "":
+		return Failf(RunnerConfigurationError, "run: steps are not supported by this runner; use script:")
+	case len(j.SecretNames) > 0:
+		return Failf(RunnerConfigurationError, "secrets: (%s) are not supported by this runner", strings.Join(j.SecretNames, ", "))
+	case usesInputs(j):
+		return Failf(RunnerConfigurationError, "${{ job.inputs.… }} is not supported by this runner; use variables")
+	case len(j.Artifacts) > 0:
+		return Failf(RunnerConfigurationError, "artifacts: are not supported by this version of runnerd; the job would succeed and leave nothing")
+	}
+	for _, d := range j.Dependencies {
+		if d.Filename != "" {
+			return Failf(RunnerConfigurationError, "the job needs the artifacts of job %q, and artifacts are not supported by this version of runnerd", d.Name)
+		}
+	}
+	return nil
+}
+
+func usesInputs(j *Job) bool {
+	const expression = "job.inputs."
+	texts := []string{j.Image.Name}
+	for _, s := range j.Steps {
+		texts = append(texts, s.Script...)
+	}
+	return len(j.Inputs) > 0 && slices.ContainsFunc(texts, func(t string) bool {
+		return strings.Contains(t, "${{") && strings.Contains(t, expression)
+	})
+}
+
+// notHonoured names what the job asks for and does not get, where the job can
+// run all the same.
+func notHonoured(j *Job) []string {
+	var warnings []string
+	for _, c := range j.Caches {
+		if len(c.Paths) > 0 || c.Untracked {
+			warnings = append(warnings, fmt.Sprintf("cache %q is neither restored nor saved: this version of runnerd has no cache", c.Key))
+		}
+	}
+	seen := map[string]bool{}
+	for _, v := range j.Variables {
+		if strings.HasPrefix(v.Key, "KUBERNETES_") && isOverwrite(v.Key) && !seen[v.Key] {
+			seen[v.Key] = true
+			warnings = append(warnings, v.Key+" is not honoured: this version of runnerd does not let a job change its pod")
+		}
+	}
+	return warnings
+}
+
+// isOverwrite reports whether key is one of GitLab Runner's variables that
+// change the job's pod. KUBERNETES_SERVICE_HOST and the like are not.
+func isOverwrite(key string) bool {
+	for _, suffix := range []string{"_OVERWRITE", "_TOKEN", "_REQUEST", "_LIMIT"} {
+		if strings.HasSuffix(key, suffix) {
+			return true
+		}
+	}
+	for _, prefix := range []string{"NODE_SELECTOR_", "NODE_TOLERATIONS_", "POD_LABELS_", "POD_ANNOTATIONS_"} {
+		if strings.HasPrefix(key, "KUBERNETES_"+prefix) {
+			return true
+		}
+	}
+	return false
+}

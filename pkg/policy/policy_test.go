@@ -1,0 +1,140 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+const digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+func rules(t *testing.T, c Config) *Rules {
+	t.Helper()
+	r, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestDecideImages(t *testing.T) {
+	tests := []struct {
+		name    string
+		allowed string // patterns, space-separated
+		image   string
+		deny    bool
+	}{
+		{name: "exact", allowed: "ruby:3", image: "ruby:3"},
+		{name: "other tag", allowed: "ruby:3", image: "ruby:2", deny: true},
+		{name: "any tag", allowed: "ruby:*", image: "ruby:2"},
+		{name: "any tag means any digest", allowed: "ruby:*", image: "ruby@" + digest},
+		{name: "no tag is latest", allowed: "ruby", image: "ruby:latest"},
+		{name: "no tag is not any tag", allowed: "ruby", image: "ruby:3", deny: true},
+		{name: "default registry written out", allowed: "ruby:3", image: "docker.io/library/ruby:3"},
+		{name: "default registry in the pattern", allowed: "docker.io/library/ruby:3", image: "ruby:3"},
+		{name: "default registry without library", allowed: "docker.io/ruby:3", image: "ruby:3"},
+		{name: "old name of the default registry", allowed: "ruby:3", image: "index.docker.io/library/ruby:3"},
+		{name: "upper-case host", allowed: "registry.example.com/ci/go:1", image: "REGISTRY.example.com/ci/go:1"},
+		{name: "upper-case path is no image", allowed: "**", image: "ruby/Evil:3", deny: true},
+		{name: "one element", allowed: "registry.example.com/ci/*", image: "registry.example.com/ci/go:1.26"},
+		{name: "star stays in its element", allowed: "registry.example.com/ci/*", image: "registry.example.com/ci/a/b:1", deny: true},
+		{name: "double star goes deeper", allowed: "registry.example.com/ci/**", image: "registry.example.com/ci/a/b:1"},
+		{name: "prefix is not a path element", allowed: "registry.example.com/ci/**", image: "registry.example.com/cirrus/x", deny: true},
+		{name: "host is not a prefix", allowed: "registry.example.com/**", image: "registry.example.com.evil.net/x", deny: true},
+		{name: "port belongs to the host", allowed: "registry.example.com/**", image: "registry.example.com:5000/x", deny: true},
+		{name: "port and tag", allowed: "registry.example.com:5000/ci/*:1", image: "registry.example.com:5000/ci/go:1"},
+		{name: "tag with digest runs the digest", allowed: "ruby:3", image: "ruby:3@" + digest, deny: true},
+		{name: "digest", allowed: "ruby@" + digest, image: "ruby:3@" + digest},
+		{name: "everything", allowed: "**", image: "anything.example.com/a/b/c:9"},
+		{name: "everything of a depth", allowed: "**/*", image: "redis:7"},
+		{name: "star is docker hub's library", allowed: "*", image: "evil.example.com/x", deny: true},
+		{name: "alternatives with colons", allowed: "{ruby:3,go:1.{25,26}}", image: "go:1.26"},
+		{name: "alternatives", allowed: "{ruby:3,go:1.{25,26}}", image: "go:1.24", deny: true},
+		{name: "variable left over", allowed: "**", image: "$IMAGE", deny: true},
+		{name: "unicode host", allowed: "**", image: "régistry.example.com/x:1", deny: true},
+		{name: "second pattern", allowed: "ruby:3 go:1", image: "go:1"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := rules(t, Config{AllowedImages: strings.Fields(tt.allowed)})
+			d := r.Decide(&job.Plan{Image: job.Image{Name: tt.image}}, job.Unset)
+			if d.Denied() != tt.deny {
+				t.Errorf("Decide(%q) with %q: denied = %v (%s), want %v", tt.image, tt.allowed, d.Denied(), d.Reason, tt.deny)
+			}
+			if d.Denied() && (d.Rule != RuleImages || d.Asked != tt.image) {
+				t.Errorf("decision %+v does not name the rule and what was asked", d)
+			}
+		})
+	}
+}
+
+func TestDefaultImageIsAlwaysAllowed(t *testing.T) {
+	r := rules(t, Config{AllowedImages: []string{"ruby:3"}, DefaultImage: "debian:12"})
+	if d := r.Decide(&job.Plan{Image: job.Image{Name: "docker.io/library/debian:12"}}, job.Unset); d.Denied() {
+		t.Errorf("default image: %s", d.Reason)
+	}
+}
+
+func TestDecideServices(t *testing.T) {
+	r := rules(t, Config{AllowedServices: []string{"postgres:*"}})
+	plan := &job.Plan{Image: job.Image{Name: "anything"}, Services: []job.Service{
+		{Image: job.Image{Name: "postgres:16"}}, {Image: job.Image{Name: "redis:7"}},
+	}}
+	d := r.Decide(plan, job.Unset)
+	if d.Rule != RuleServices || d.Asked != "redis:7" || d.Means != "docker.io/library/redis:7" {
+		t.Errorf("decision = %+v, want redis:7 denied by %s", d, RuleServices)
+	}
+	plan.Services = plan.Services[:1]
+	if d := r.Decide(plan, job.Unset); d.Denied() {
+		t.Errorf("allowed service: %s", d.Reason)
+	}
+}
+
+func TestDecideProtected(t *testing.T) {
+	r := rules(t, Config{ProtectedOnly: true, Contact: "#platform"})
+	plan := &job.Plan{Ref: "feature", Image: job.Image{Name: "ruby"}}
+	for _, tt := range []struct {
+		protected job.Tristate
+		deny      bool
+	}{{job.True, false}, {job.False, true}, {job.Unset, true}} {
+		d := r.Decide(plan, tt.protected)
+		if d.Denied() != tt.deny {
+			t.Errorf("protected = %v: denied = %v, want %v", tt.protected, d.Denied(), tt.deny)
+		}
+		if text := strings.Join(d.Lines(), "\n"); tt.deny && (!strings.Contains(text, "feature") || !strings.Contains(text, "#platform")) {
+			t.Errorf("explanation does not name the ref and the contact:\n%s", text)
+		}
+	}
+}
+
+func TestBadPatterns(t *testing.T) {
+	_, err := New(Config{AllowedImages: []string{"ok", "a[", ""}, AllowedServices: []string{"{a,b"}})
+	if err == nil {
+		t.Fatal("New accepts broken patterns")
+	}
+	for _, want := range []string{`allowed_images[1]: pattern "a["`, `allowed_images[2]: pattern ""`, `allowed_services[0]: pattern "{a,b"`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q does not say %q", err, want)
+		}
+	}
+}
+
+func FuzzImages(f *testing.F) {
+	f.Add("ruby:3", "registry.example.com/ci/*")
+	f.Add("a@"+digest, "{a,b:{1,2}}")
+	f.Fuzz(func(t *testing.T, name, glob string) {
+		if im, err := parseImage(name); err == nil {
+			again, err := parseImage(im.String())
+			if err != nil || again != im {
+				t.Errorf("canonical form of %q is %q, which parses to %+v, %v", name, im, again, err)
+			}
+		}
+		if strings.Count(glob, "{") > 3 {
+			return
+		}
+		if r, err := New(Config{AllowedImages: []string{glob}}); err == nil {
+			r.Decide(&job.Plan{Image: job.Image{Name: name}}, job.Unset)
+		}
+	})
+}
