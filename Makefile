@@ -1,2 +1,93 @@
-test: ## Run all tests
+# Everything that maintainers and CI run. Tools and the test cluster are built
+# on first use and kept in the cache folder, outside this tree.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+REVISION ?= $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
+BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)"
+
+##@ Use
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build runnerd and runnerd-agent into bin/
+	@mkdir -p bin
+	@$(BUILD) -o bin/ ./cmd/runnerd ./cmd/runnerd-agent
+
+.PHONY: build-e2e
+build-e2e: build-e2e ## Build the end-to-end suite as well
+	@go test -c -tags e2e -o bin/e2e.test ./test/e2e
+
+.PHONY: demo
+demo: ## Run a small pipeline on a stand-in GitLab, with jobs as processes
+	@scripts/prepare demo
+	@echo "demo: building runnerd and its agent"
+	@$(MAKE) --no-print-directory build
+	@bin/runnerd demo
+
+.PHONY: demo-cluster
+demo-cluster: ## Run the same pipeline as pods on a real Kubernetes on this machine
+	@scripts/prepare cluster
+	@echo "demo: building runnerd and its agent"
+	@$(MAKE) --no-print-directory build
+	@scripts/with-cluster demo scripts/demo-cluster
+
+##@ Develop
+
+.PHONY: test
+test: ## Run every test, with the end-to-end suite on a real Kubernetes
+	@scripts/prepare test
+	@scripts/test
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need neither a cluster nor root
 	go test -race ./...
+
+.PHONY: e2e
+e2e: build-e2e ## Run the end-to-end suite alone (RUN=regexp picks tests)
+	@scripts/prepare cluster
+	@scripts/with-cluster $${RUNNERD_CLUSTER_NAME:-e2e} scripts/e2e
+
+.PHONY: bench
+bench: build-e2e ## Measure latencies against bare pods, and the hot paths
+	@scripts/prepare cluster
+	go test -run '^$$' -bench . -benchtime 3x ./pkg/mask ./pkg/joblog
+	@BENCH=1 scripts/with-cluster bench scripts/e2e
+
+.PHONY: lint
+lint: ## Run the linters
+	go tool -modfile=tools/go.mod golangci-lint run ./...
+
+.PHONY: fmt
+fmt: ## Format the code
+	go tool -modfile=tools/go.mod gofumpt -w cmd internal pkg test
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	@scripts/fuzz $${FUZZTIME:-30s}
+
+##@ Cluster
+
+.PHONY: cluster-up
+cluster-up: ## Boot a single-node Kubernetes on this machine (Linux, root)
+	@scripts/prepare cluster
+	@"$$(test/cluster/build.sh | tail -n 1)" up
+
+.PHONY: cluster-down
+cluster-down: ## Stop it and leave nothing behind
+	@"$$(test/cluster/build.sh | tail -n 1)" down
+
+.PHONY: cluster-status
+cluster-status: ## Say how it is
+	@"$$(test/cluster/build.sh | tail -n 1)" status
+
+.PHONY: clean
+clean: ## Remove what the build left in this tree
+	rm -rf bin dist

@@ -28,6 +28,7 @@ type Options struct {
 	BuildsDir       string // absolute
 	SharedBuildsDir bool   // several jobs see the same builds directory
 	DefaultImage    string
+	Services        []Service  // every job gets them, behind its own
 	Environment     []Variable // the runner entry's environment, in order
 	FeatureFlags    map[string]bool
 	OutputLimit     int64 // bytes; 0 means no limit
@@ -78,11 +79,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		debug = false
 		warnings = append(warnings, "CI_DEBUG_TRACE is switched off by the runner's config (debug_trace_disabled)")
 	}
-	prefixes := maskPrefixes(j, flags)
-	log := LogOptions{
-		Timestamps: flags[flagTimestamps], Sections: j.Features.TraceSections,
-		LimitBytes: o.OutputLimit, Masks: masks(vars, credentials(j)...), MaskPrefixes: prefixes,
-	}
+	log := logOptions(j, o, flags, vars)
 	helperSteps, buildSteps := steps(j, o, s, dirs.temp)
 	envFile := path.Join(dirs.temp, "gitlab_runner_env")
 	mustSucceed := !s.boolean("AFTER_SCRIPT_IGNORE_ERRORS", true)
@@ -93,7 +90,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		JobURL: Value(vars, "CI_JOB_URL"), Ref: j.Git.Ref, SHA: j.Git.SHA, BeforeSHA: j.Git.BeforeSHA,
 		Namespace: namespace(j), Timeout: j.Timeout,
 		ConcurrentID: o.ConcurrentID, ConcurrentProjectID: o.ConcurrentProjectID,
-		Image: image, Services: services(j, vars, dirs.temp), Credentials: j.Credentials,
+		Image: image, Services: services(slices.Concat(j.Services, o.Services), vars, dirs.temp), Credentials: j.Credentials,
 		Environment: podEnvironment(vars), Log: log, Debug: debug,
 		Helper: HelperPlan{
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
@@ -106,6 +103,19 @@ func Compile(j *Job, o Options) (*Plan, error) {
 			Variables: withFilePaths(vars, dirs.temp), Debug: debug, Steps: buildSteps,
 		},
 	}, nil
+}
+
+// LogOptionsOf returns how the log of a job looks that cannot be compiled.
+func LogOptionsOf(j *Job, o Options) LogOptions {
+	flags, _ := resolveFlags(j.Variables, o.FeatureFlags)
+	return logOptions(j, o, flags, expandAll(j.Variables, ""))
+}
+
+func logOptions(j *Job, o Options, flags map[string]bool, vars []Variable) LogOptions {
+	return LogOptions{
+		Timestamps: flags[flagTimestamps], Sections: j.Features.TraceSections, LimitBytes: o.OutputLimit,
+		Masks: masks(vars, credentials(j)...), MaskPrefixes: maskPrefixes(j, flags),
+	}
 }
 
 func defaultStrategy(j *Job) string {
@@ -170,9 +180,9 @@ func image(j *Job, o Options, vars []Variable, tempDir string) (Image, error) {
 	return image, nil
 }
 
-func services(j *Job, vars []Variable, tempDir string) []Service {
+func services(from []Service, vars []Variable, tempDir string) []Service {
 	var list []Service
-	for _, s := range j.Services {
+	for _, s := range from {
 		s.Name = strings.TrimSpace(Expand(s.Name, vars, tempDir))
 		s.Aliases = expandEach(s.Aliases, vars, tempDir)
 		s.PullPolicies = expandEach(s.PullPolicies, vars, tempDir)

@@ -26,7 +26,7 @@ type Update struct {
 	State    State      // Running, Success or Failed; GitLab knows no other from a runner
 	Reason   Reason     // only with Failed; one that the server supports
 	ExitCode int        // only with Failed; 0 is not sent
-	Log      *LogDigest // nil while there is none, in the first update
+	Log      *LogDigest // of all that was written; nil only in the first update, which says Running
 }
 
 // A LogDigest describes the bytes of a log from its first one.

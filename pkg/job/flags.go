@@ -10,13 +10,12 @@ import (
 // named by constants here; the others are exported to scripts that look at
 // them, and change nothing.
 const (
-	flagTimestamps     = "FF_TIMESTAMPS"
-	flagMaskTokens     = "FF_MASK_ALL_DEFAULT_TOKENS"
-	flagScriptSections = "FF_SCRIPT_SECTIONS"
+	flagTimestamps = "FF_TIMESTAMPS"
+	flagMaskTokens = "FF_MASK_ALL_DEFAULT_TOKENS"
 )
 
 var featureFlags = map[string]bool{
-	flagTimestamps: true, flagMaskTokens: true, flagScriptSections: false,
+	flagTimestamps: true, flagMaskTokens: true, "FF_SCRIPT_SECTIONS": false,
 	"FF_USE_DIRECT_DOWNLOAD": true, "FF_USE_FASTZIP": true, "FF_USE_POD_ACTIVE_DEADLINE_SECONDS": true,
 	"FF_SECRET_RESOLVING_FAILS_IF_MISSING": true, "FF_USE_GIT_BUNDLE_URIS": true,
 	"FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY": true, "FF_USE_ADAPTIVE_REQUEST_CONCURRENCY": true,
@@ -69,4 +68,18 @@ func flagVariables(resolved map[string]bool) []Variable {
 	}
 	slices.SortFunc(vars, func(a, b Variable) int { return strings.Compare(a.Key, b.Key) })
 	return vars
+}
+
+// ChangedFlags lists the feature flags that differ from their default, as
+// "NAME:value", by name.
+func ChangedFlags(vars []Variable, operator map[string]bool) []string {
+	resolved, _ := resolveFlags(vars, operator)
+	var changed []string
+	for name, value := range resolved {
+		if value != featureFlags[name] {
+			changed = append(changed, name+":"+strconv.FormatBool(value))
+		}
+	}
+	slices.Sort(changed)
+	return changed
 }

@@ -107,9 +107,10 @@ type Image struct {
 // A Service is a container that runs beside the build.
 type Service struct {
 	Image
-	Aliases   []string
-	Command   []string
-	Variables []Variable
+	Aliases    []string
+	Command    []string
+	Variables  []Variable
+	Configured bool // the operator's, not the job's
 }
 
 // An Artifact is one entry of the payload's artifacts.

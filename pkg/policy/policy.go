@@ -1,7 +1,7 @@
 // Package policy judges a job before anything is created for it.
 //
-// It knows two kinds of rules: which images and services may run, and that a
-// runner serves protected refs only. It looks at the plan, where every variable
+// It knows which images and services may run, and as whom, and that a runner
+// serves protected refs only. It looks at the plan, where every variable
 // is expanded, and never at the text that the job's author wrote. It does no
 // I/O.
 package policy
@@ -18,6 +18,8 @@ import (
 const (
 	RuleImages    = "allowed_images"
 	RuleServices  = "allowed_services"
+	RuleUsers     = "allowed_users"
+	RuleGroups    = "allowed_groups"
 	RuleProtected = "protected_refs_only"
 )
 
@@ -25,6 +27,8 @@ const (
 type Config struct {
 	AllowedImages   []string // globs; empty allows every image
 	AllowedServices []string // globs; empty allows every service
+	AllowedUsers    []string // uids that a job may ask for; empty allows all but 0
+	AllowedGroups   []string // gids, likewise
 	DefaultImage    string   // always allowed as the job's image
 	ProtectedOnly   bool     // deny jobs of refs that are not protected
 	Contact         string   // whom to ask, printed with a denial
@@ -34,6 +38,8 @@ type Config struct {
 type Rules struct {
 	images       list
 	services     list
+	users        numbers
+	groups       numbers
 	defaultImage string
 	protected    bool
 	contact      string
@@ -48,6 +54,7 @@ func New(c Config) (*Rules, error) {
 	}
 	return &Rules{
 		images: images, services: services,
+		users: numbers{RuleUsers, "user", c.AllowedUsers}, groups: numbers{RuleGroups, "group", c.AllowedGroups},
 		defaultImage: c.DefaultImage, protected: c.ProtectedOnly, contact: c.Contact,
 	}, nil
 }
@@ -108,12 +115,30 @@ func (r *Rules) decide(p *job.Plan, protected job.Tristate) Decision {
 			return d
 		}
 	}
+	if d := r.decideUser(p.Image.User); d.Denied() {
+		return d
+	}
 	for _, s := range p.Services {
+		if s.Configured {
+			continue
+		}
 		if d := r.services.decide("service", s.Name); d.Denied() {
+			return d
+		}
+		if d := r.decideUser(s.User); d.Denied() {
 			return d
 		}
 	}
 	return Decision{}
+}
+
+// decideUser judges "uid" or "uid:gid", as executor_opts asks for it.
+func (r *Rules) decideUser(user string) Decision {
+	uid, gid, hasGroup := strings.Cut(user, ":")
+	if d := r.users.decide(uid); d.Denied() || !hasGroup {
+		return d
+	}
+	return r.groups.decide(gid)
 }
 
 func denyRef(ref string, protected job.Tristate) Decision {

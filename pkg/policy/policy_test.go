@@ -108,6 +108,45 @@ func TestDecideProtected(t *testing.T) {
 	}
 }
 
+func TestDecideUsers(t *testing.T) {
+	tests := []struct {
+		name          string
+		users, groups []string
+		asked         string
+		rule          string // that denies; "" means allowed
+	}{
+		{name: "the image's own", asked: ""},
+		{name: "anybody", asked: "1000:1000"},
+		{name: "root has to be listed", asked: "0", rule: RuleUsers},
+		{name: "root in disguise", asked: "000", rule: RuleUsers},
+		{name: "root's group has to be listed", asked: "1000:0", rule: RuleGroups},
+		{name: "listed root", users: []string{"0"}, asked: "0"},
+		{name: "listed", users: []string{"1000", "1001"}, asked: "1001"},
+		{name: "not listed", users: []string{"1000"}, asked: "1001", rule: RuleUsers},
+		{name: "group not listed", groups: []string{"5"}, asked: "1000:6", rule: RuleGroups},
+		{name: "name", asked: "root", rule: RuleUsers},
+		{name: "negative", asked: "-1", rule: RuleUsers},
+		{name: "only a group", asked: ":0", rule: RuleGroups},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := rules(t, Config{AllowedUsers: tt.users, AllowedGroups: tt.groups})
+			d := r.Decide(&job.Plan{Image: job.Image{Name: "ruby", User: tt.asked}}, job.Unset)
+			if d.Rule != tt.rule {
+				t.Errorf("user %q denied by %q (%s), want %q", tt.asked, d.Rule, d.Reason, tt.rule)
+			}
+		})
+	}
+}
+
+func TestConfiguredServicesAreTheOperators(t *testing.T) {
+	r := rules(t, Config{AllowedServices: []string{"postgres:*"}})
+	plan := &job.Plan{Image: job.Image{Name: "ruby"}, Services: []job.Service{{Image: job.Image{Name: "proxy:1"}, Configured: true}}}
+	if d := r.Decide(plan, job.Unset); d.Denied() {
+		t.Errorf("the operator's own service: %s", d.Reason)
+	}
+}
+
 func TestBadPatterns(t *testing.T) {
 	_, err := New(Config{AllowedImages: []string{"ok", "a[", ""}, AllowedServices: []string{"{a,b"}})
 	if err == nil {

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/runnerd/runnerd/pkg/config"
+	"github.com/runnerd/runnerd/pkg/executor"
+	"github.com/runnerd/runnerd/pkg/executor/kubernetes"
+	"github.com/runnerd/runnerd/pkg/executor/local"
+	"github.com/runnerd/runnerd/pkg/gitlab"
+	"github.com/runnerd/runnerd/pkg/job"
+	"github.com/runnerd/runnerd/pkg/lifecycle"
+	"github.com/runnerd/runnerd/pkg/metrics"
+	"github.com/runnerd/runnerd/pkg/policy"
+	"github.com/runnerd/runnerd/pkg/poller"
+	"github.com/runnerd/runnerd/pkg/status"
+	"github.com/runnerd/runnerd/pkg/trace"
+)
+
+const product = "runnerd"
+
+// defaultBuildsDir is builds_dir where the config says nothing: a path in pods.
+const defaultBuildsDir = "/builds"
+
+// An entry is one [[runners]] table with everything that works for it.
+type entry struct {
+	config config.Runner
+	client *gitlab.Client
+	runner *lifecycle.Runner
+	poller *poller.Poller
+	pods   *kubernetes.Executor // nil for the local executor
+	log    *zap.Logger
+}
+
+func (d *daemon) newEntry(c *config.Config, r config.Runner) (*entry, error) {
+	e := &entry{config: r, log: d.log.With(zap.String("runner", r.ShortToken()), zap.String("name", r.Name))}
+	client, err := gitlab.New(d.clientConfig(r))
+	if err != nil {
+		return nil, err
+	}
+	e.client = client
+	rules, err := policy.New(policyConfig(r))
+	if err != nil {
+		return nil, err
+	}
+	place, err := d.executor(e)
+	if err != nil {
+		return nil, err
+	}
+	id := metrics.Runner{ShortToken: r.ShortToken(), Name: r.Name, SystemID: d.systemID}
+	d.process.Limit(id, r.Limit)
+	e.runner = lifecycle.New(lifecycle.Options{
+		Plan: d.planOptions(r), SystemID: d.systemID, Rules: rules, Executor: place,
+		Trace:   trace.Options{API: client, Budget: d.budget},
+		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
+		Log:     e.log, ReportTimeout: c.ShutdownTimeout.Duration(),
+	})
+	e.poller = poller.New(poller.Options{
+		Source: client, Handler: handler{e}, Slots: d.slots, Metrics: d.polling, Log: e.log,
+		Labels: poller.Labels{Runner: id.ShortToken, RunnerName: id.Name, SystemID: id.SystemID},
+		Settings: poller.Settings{
+			Limit: r.Limit, RequestConcurrency: r.RequestConcurrency, CheckInterval: c.CheckInterval.Duration(),
+			UnhealthyLimit: r.UnhealthyRequestsLimit, UnhealthyInterval: r.UnhealthyInterval.Duration(),
+		},
+	})
+	return e, nil
+}
+
+// run takes jobs until polling ends and runs them until the last is over. When
+// jobs ends, the running ones are interrupted.
+func (e *entry) run(polling, jobs context.Context) {
+	defer e.client.Close()
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(jobs))
+	var watch sync.WaitGroup
+	if e.pods != nil {
+		watch.Go(func() {
+			if err := e.pods.Watch(watching); err != nil && watching.Err() == nil {
+				e.log.Error("watch of the job pods ended", zap.Error(err))
+			}
+		})
+		e.sweep(polling)
+	}
+	e.verify(polling)
+	if err := e.poller.Run(polling, jobs); err != nil && !errors.Is(err, context.Canceled) {
+		e.log.Error("polling ended", zap.Error(err))
+	}
+	stopWatching()
+	watch.Wait()
+}
+
+// sweep removes what an earlier process has left behind.
+func (e *entry) sweep(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	pods, err := e.pods.Sweep(ctx)
+	switch {
+	case err != nil:
+		e.log.Warn("leftover pods of an earlier process not removed", zap.Error(err))
+	case pods > 0:
+		e.log.Info("removed leftover pods of an earlier process", zap.Int("pods", pods))
+	}
+}
+
+// verify makes GitLab's first sight of this manager one with all its features;
+// GitLab keeps those of the first contact for the better part of an hour.
+func (e *entry) verify(ctx context.Context) {
+	if _, err := e.client.Verify(ctx); err != nil && ctx.Err() == nil {
+		e.log.Warn("runner not verified; asking for jobs all the same", zap.Error(err))
+	}
+}
+
+// A handler takes jobs from the poller to the lifecycle.
+type handler struct{ *entry }
+
+func (h handler) Handle(ctx context.Context, j *job.Job, slot poller.Slot) {
+	h.runner.Handle(ctx, j, slot.ConcurrentID, slot.ConcurrentProjectID)
+}
+
+// Damaged tells GitLab that a job was handed out in an answer that could not be
+// read; otherwise it would count as running until its timeout.
+func (h handler) Damaged(ctx context.Context, damaged *job.DamagedError) {
+	log := h.log.With(zap.Int64("job", damaged.ID))
+	log.Error("job handed out in an unreadable answer; reporting it failed", zap.Error(damaged))
+	update := job.Update{State: job.Failed, Reason: job.RunnerSystemFailure}
+	if _, err := h.client.UpdateJob(ctx, damaged.Credentials, update); err != nil {
+		log.Error("unreadable job not reported", zap.Error(err))
+	}
+}
+
+func (d *daemon) clientConfig(r config.Runner) gitlab.Config {
+	features := gitlab.DefaultFeatures()
+	features["services"] = r.Executor == config.ExecutorKubernetes
+	features["service_variables"] = r.Executor == config.ExecutorKubernetes
+	features["service_multiple_aliases"] = r.Executor == config.ExecutorKubernetes
+	features["image_executor_opts"] = r.Executor == config.ExecutorKubernetes
+	return gitlab.Config{
+		URL: r.URL, Token: r.Token, SystemID: d.systemID, Metrics: d.gitlab,
+		TLS: gitlab.TLS{CAFile: r.TLSCAFile, CertFile: r.TLSCertFile, KeyFile: r.TLSKeyFile, CertDir: certDir(d.path)},
+		Info: gitlab.Info{
+			Name: product, Version: d.build.Version, Revision: d.build.Revision,
+			Executor: r.Executor, Shell: "bash", Features: features, Labels: r.Labels,
+		},
+	}
+}
+
+func certDir(configPath string) string {
+	if configPath == "" {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(configPath), "certs")
+}
+
+func policyConfig(r config.Runner) policy.Config {
+	return policy.Config{
+		AllowedImages: r.Kubernetes.AllowedImages, AllowedServices: r.Kubernetes.AllowedServices,
+		AllowedUsers: r.Kubernetes.AllowedUsers, AllowedGroups: r.Kubernetes.AllowedGroups,
+		DefaultImage: r.Kubernetes.Image, ProtectedOnly: r.Policy.ProtectedRefsOnly, Contact: r.Policy.Contact,
+	}
+}
+
+// executor makes the place where e's jobs run.
+func (d *daemon) executor(e *entry) (executor.Executor, error) {
+	if e.config.Executor == config.ExecutorLocal {
+		return local.New(local.Config{Agent: d.agent, Root: localRoot(e.config)}, e.log), nil
+	}
+	client, err := kubernetes.Connect(connection(e.config.Kubernetes, d.build))
+	if err != nil {
+		return nil, err
+	}
+	id := kubernetes.Identity{
+		SystemID: d.systemID, RunnerName: e.config.Name, ShortToken: e.config.ShortToken(), GitLabURL: e.config.URL,
+	}
+	e.pods, err = kubernetes.New(client, id, podConfig(e.config.Kubernetes, d.build), e.log)
+	return e.pods, err
+}
+
+// localRoot is the folder of the local executor: builds_dir, whose default is
+// for pods.
+func localRoot(r config.Runner) string {
+	if r.BuildsDir == defaultBuildsDir {
+		return filepath.Join(os.TempDir(), product)
+	}
+	return r.BuildsDir
+}
+
+func (d *daemon) planOptions(r config.Runner) job.Options {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	o := job.Options{
+		Product: product, Version: d.build.Version, Revision: d.build.Revision, HostName: host,
+		Platform:   runtime.GOOS + "/" + runtime.GOARCH,
+		RunnerName: r.Name, ShortToken: r.ShortToken(), Executor: r.Executor,
+		UserAgent:    strings.Join([]string{product, d.build.Version, runtime.GOOS + "/" + runtime.GOARCH}, " "),
+		BuildsDir:    r.BuildsDir,
+		DefaultImage: r.Kubernetes.Image, Services: configuredServices(r.Kubernetes.Services),
+		Environment: environment(r.Environment), FeatureFlags: r.FeatureFlags,
+		OutputLimit: int64(r.OutputLimitKiB) << 10, CloneURL: r.CloneURL,
+		PreGetSourcesScript: r.PreGetSourcesScript, PostGetSourcesScript: r.PostGetSourcesScript,
+		PreBuildScript: r.PreBuildScript, PostBuildScript: r.PostBuildScript,
+		GetSourcesTimeout: r.GetSourcesTimeout.Duration(), DebugTraceDisabled: r.DebugTraceDisabled,
+	}
+	if r.Executor == config.ExecutorLocal {
+		o.BuildsDir, o.SharedBuildsDir = local.BuildsDir(localRoot(r)), true
+	}
+	return o
+}
+
+func environment(list []string) []job.Variable {
+	var vars []job.Variable
+	for _, pair := range list {
+		key, value, _ := strings.Cut(pair, "=")
+		vars = append(vars, job.Variable{Key: key, Value: value, Public: true})
+	}
+	return vars
+}
+
+func configuredServices(list []config.ConfiguredService) []job.Service {
+	var services []job.Service
+	for _, s := range list {
+		services = append(services, job.Service{
+			Image:   job.Image{Name: s.Name, Entrypoint: s.Entrypoint},
+			Aliases: strings.FieldsFunc(s.Alias, func(r rune) bool { return r == ' ' || r == ',' }),
+			Command: s.Command, Variables: environment(s.Environment), Configured: true,
+		})
+	}
+	return services
+}
+
+// observe counts a job and lists it among the running ones.
+func (d *daemon) observe(id metrics.Runner, j *job.Job) lifecycle.Observer {
+	o := &observer{
+		metrics: d.jobs.Start(id, metrics.Received{
+			QueueTime: j.QueueTime, QueueSize: j.QueueSize, QueueDepth: j.QueueDepth, ProjectJobsRunning: j.ProjectJobsRunning,
+		}),
+		status: d.status,
+		shown:  status.Job{ID: j.ID, URL: job.Value(j.Variables, "CI_JOB_URL"), Stage: "prepare_executor", Started: time.Now()},
+	}
+	d.status.Put(o.shown)
+	return o
+}
+
+type observer struct {
+	metrics *metrics.Job
+	status  *status.Status
+	shown   status.Job
+}
+
+func (o *observer) Stage(name string) {
+	o.metrics.Stage(name)
+	o.shown.Stage = name
+	o.status.Put(o.shown)
+}
+
+func (o *observer) Finish(reason job.Reason) {
+	o.metrics.Finish(string(reason))
+	o.status.Delete(o.shown.ID)
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/runnerd/runnerd/pkg/config"
+)
+
+// runOptions are the flags of `runnerd run`.
+type runOptions struct {
+	ConfigPath    string
+	ListenAddress string // beats the config's
+	Warnings      []config.Warning
+	Version       buildInfo
+	Stdout        io.Writer
+	Stderr        io.Writer
+}
+
+// runDaemon takes and runs jobs until a signal: SIGQUIT drains, SIGTERM and
+// SIGINT interrupt the running jobs, a second one of these ends the process at
+// once; SIGHUP reloads the config.
+func runDaemon(ctx context.Context, cfg *config.Config, o runOptions) error {
+	if o.ListenAddress != "" {
+		cfg.ListenAddress = o.ListenAddress
+	}
+	log, level := newLogger(cfg, o.Stderr)
+	defer func() { _ = log.Sync() }() // a terminal cannot be synced
+	logKubernetes(log)
+	logWarnings(log, o.Warnings)
+	d, err := newDaemon(o.Version, o.ConfigPath, agentPath(), cfg, log, level)
+	if err != nil {
+		return err
+	}
+	stop, release := stopOnSignals(ctx, log)
+	defer release()
+	return d.run(stop)
+}
+
+// agentPath is the agent's binary beside this one, for the local executor.
+func agentPath() string {
+	self, err := os.Executable()
+	if err != nil {
+		self = os.Args[0]
+	}
+	return filepath.Join(filepath.Dir(self), "runnerd-agent")
+}
+
+// stopOnSignals turns signals into steps of the stop.
+func stopOnSignals(ctx context.Context, log *zap.Logger) (stop stopper, release func()) {
+	force, interrupt := context.WithCancel(ctx)
+	drain, drainJobs := context.WithCancel(force)
+	signals := make(chan os.Signal, 4)
+	reload := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(reload, syscall.SIGHUP)
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-done:
+				return
+			case s := <-signals:
+				log.Info("signal received", zap.Stringer("signal", s))
+				if s == syscall.SIGQUIT {
+					drainJobs()
+					continue
+				}
+				if force.Err() != nil {
+					fmt.Fprintln(os.Stderr, "runnerd: second signal: ending at once")
+					os.Exit(exitFailure)
+				}
+				interrupt()
+			}
+		}
+	}()
+	return stopper{drain: drain, force: force, reload: reload}, func() {
+		signal.Stop(signals)
+		signal.Stop(reload)
+		close(done)
+		<-ended
+		interrupt()
+	}
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/runnerd/runnerd/pkg/config"
+	"github.com/runnerd/runnerd/pkg/policy"
+)
+
+// load reads the config file. A file that cannot be read or is not valid is a
+// usage error: nothing has been started.
+func (a *app) load() (*config.Config, []config.Warning, error) {
+	data, err := os.ReadFile(a.configPath)
+	if err != nil {
+		return nil, nil, usageError{fmt.Errorf("read configuration: %w; name the file with --config or CONFIG_FILE", err)}
+	}
+	c, warnings, err := config.Parse(a.configPath, data)
+	if err != nil {
+		return nil, warnings, err
+	}
+	return c, warnings, checkPolicy(a.configPath, data, c)
+}
+
+// checkPolicy reports the allow-list patterns that pkg/policy refuses: it knows
+// image names better than pkg/config does.
+func checkPolicy(path string, data []byte, c *config.Config) error {
+	var problems []error
+	for i, r := range c.Runners {
+		_, err := policy.New(policyConfig(r))
+		if err == nil {
+			continue
+		}
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			key, message, _ := strings.Cut(line, ": ")
+			key = fmt.Sprintf("runners[%d].kubernetes.%s", i, key)
+			problems = append(problems, &config.Problem{File: path, Line: config.Line(data, key), Key: key, Message: message})
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// A selection names entries of the config file. An empty field selects any.
+type selection struct{ name, url, token string }
+
+func (s selection) empty() bool { return s == selection{} }
+
+// of returns the positions of the selected entries in the file.
+func (s selection) of(c *config.Config, path string) ([]int, error) {
+	var found []int
+	for i, r := range c.Runners {
+		if (s.name == "" || s.name == r.Name) && (s.url == "" || sameURL(s.url, r.URL)) && (s.token == "" || s.token == r.Token.Reveal()) {
+			found = append(found, i)
+		}
+	}
+	if len(found) == 0 && !s.empty() {
+		return nil, fmt.Errorf("no [[runners]] entry in %q is the one asked for; see runnerd list", path)
+	}
+	return found, nil
+}
+
+func sameURL(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
+
+// removeEntries takes entries out of the config file, which may have changed
+// since it was read: an entry goes when its token is still the one it had.
+func removeEntries(path string, gone []config.Runner) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	c, _, err := config.Parse(path, data)
+	if err != nil {
+		return err
+	}
+	for i := len(c.Runners) - 1; i >= 0; i-- {
+		for _, r := range gone {
+			if c.Runners[i].Token != r.Token || c.Runners[i].URL != r.URL || c.Runners[i].Name != r.Name {
+				continue
+			}
+			if data, err = config.RemoveRunner(path, data, i); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return config.WriteFile(path, data)
+}

@@ -1,0 +1,110 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// errBuildGone is a build container whose agent ended without a word. The
+// daemon may know more: out of memory, for example.
+var errBuildGone = errors.New("the build container ended while the script ran")
+
+const (
+	lookForBuild = 200 * time.Millisecond // how often the build side's lock is tried
+	clusterWord  = time.Second            // by when a SIGTERM reaches both containers
+)
+
+// awaitBuild waits until the build side is there. How long the image takes is
+// the daemon's business.
+func (h *helper) awaitBuild(ctx context.Context) error {
+	for {
+		found, err := h.share.read(announceFile, &h.build)
+		if err != nil {
+			return err
+		}
+		if found {
+			break
+		}
+		select {
+		case <-h.watch.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	h.ready = true
+	h.buildSeen = h.share.isLocked(buildLock)
+	switch {
+	case h.build.Error != "":
+		return job.Failf(job.RunnerSystemFailure, "build container: %s", h.build.Error)
+	case h.build.Shell == "":
+		return job.Failf(job.RunnerConfigurationError, "no shell (bash or sh) in the image: use an image that has one")
+	}
+	return nil
+}
+
+// ask has the build side run a step, and copies the step's output to the log
+// while it comes. When ctx ends it has the step stopped.
+func (h *helper) ask(ctx context.Context, request stepRequest) (stepResult, error) {
+	n := h.asked
+	h.asked++
+	if err := h.share.write(requestFile(n), request); err != nil {
+		return stepResult{}, err
+	}
+	out := &tail{share: h.share, name: spoolFile(n), out: h.log}
+	defer out.Close()
+	look := time.NewTicker(lookForBuild)
+	defer look.Stop()
+	ended := ctx.Done()
+	var given <-chan time.Time // until when a stopped step may take
+	for {
+		var result stepResult
+		// The result first: what was written before it is then read as well.
+		done, err := h.share.read(resultFile(n), &result)
+		if err == nil {
+			err = out.copy()
+		}
+		if done || err != nil {
+			return result, err
+		}
+		select {
+		case <-h.watch.C:
+			out.gather(h.share, resultFile(n))
+		case <-ended:
+			ended = nil
+			grace := stopGrace
+			if errors.Is(context.Cause(ctx), errAborted) {
+				grace = 0
+			}
+			if err := h.share.write(stopFile(n), stopRequest{Grace: grace}); err != nil {
+				return stepResult{}, err
+			}
+			given = time.After(grace + 2*patience)
+		case <-given:
+			return stepResult{}, fmt.Errorf("%s: the build container does not stop it", request.Name)
+		case <-look.C:
+			if h.buildSeen && !h.share.isLocked(buildLock) && !h.share.exists(resultFile(n)) {
+				return stepResult{}, h.buildGone(ctx, out)
+			}
+		}
+	}
+}
+
+// buildGone says why the build side is gone. A pod that has to go is told so
+// container by container; the helper's turn may come a moment later.
+func (h *helper) buildGone(ctx context.Context, out *tail) error {
+	if err := out.copy(); err != nil {
+		return err
+	}
+	timer := time.NewTimer(clusterWord)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return errBuildGone
+	}
+}

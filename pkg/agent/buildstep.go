@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// run runs step n and returns how it ended. Its output is in the spool file as
+// a whole then.
+func (b *builder) run(ctx context.Context, n int, request stepRequest) stepResult {
+	result, err := b.tryRun(ctx, n, request)
+	if err != nil {
+		return stepResult{Error: err.Error()}
+	}
+	return result
+}
+
+func (b *builder) tryRun(ctx context.Context, n int, request stepRequest) (stepResult, error) {
+	step, ok := b.step(request.Name)
+	if !ok {
+		return stepResult{}, fmt.Errorf("step %q is not in the build container's plan", request.Name)
+	}
+	spool, err := b.share.root.OpenFile(spoolFile(n), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
+	if err != nil {
+		return stepResult{}, fmt.Errorf("create the file for the step's output: %w", err)
+	}
+	defer spool.Close()
+	_ = spool.Chmod(0o644) // whatever the image's umask; the helper is another user
+
+	cmd, err := b.command(n, step, request.Status, spool)
+	if err != nil {
+		return stepResult{}, err
+	}
+	out, err := newCapture(spool)
+	if err != nil {
+		return stepResult{}, err
+	}
+	b.captures = append(b.captures, out)
+	cmd.Stdout, cmd.Stderr = out.write, out.write
+	shell, err := b.procs.start(cmd)
+	out.started()
+	if err != nil {
+		return stepResult{}, err
+	}
+	go out.Run() // end waits for it
+	terminated := b.await(ctx, n, shell)
+	if err := out.end(); err != nil {
+		return stepResult{}, fmt.Errorf("store the step's output: %w", err)
+	}
+	return stepResult{ExitCode: shell.exitCode(), Terminated: terminated}, os.Remove(b.scriptPath(n))
+}
+
+// command writes the step's script and returns the shell that runs it.
+func (b *builder) command(n int, step job.BuildStep, status string, spool *os.File) (*exec.Cmd, error) {
+	env, err := buildEnviron(&b.plan, status, b.private)
+	if err != nil {
+		return nil, err
+	}
+	vars, assign, warnings := env.split()
+	for _, w := range warnings {
+		if _, err := fmt.Fprintf(spool, "\x1b[0;33mWARNING: %s\x1b[0;m\n", w); err != nil {
+			return nil, fmt.Errorf("store the step's output: %w", err)
+		}
+	}
+	s := script{shell: b.shell, dir: b.plan.ProjectDir, assign: assign, debug: b.plan.Debug}
+	if err := os.WriteFile(b.scriptPath(n), []byte(s.text(step)), 0o600); err != nil {
+		return nil, fmt.Errorf("write the step's script: %w", err)
+	}
+	return &exec.Cmd{
+		Path: b.shell,
+		Args: []string{filepath.Base(b.shell), b.scriptPath(n)},
+		Env:  vars,
+	}, nil
+}
+
+// await waits for the step's shell and ends it when it has to.
+func (b *builder) await(ctx context.Context, n int, shell *process) (terminated bool) {
+	for {
+		select {
+		case <-shell.done:
+			return ctx.Err() != nil
+		case <-ctx.Done():
+			shell.stop(stopGrace)
+			return true
+		case <-b.watch.C:
+		}
+		var stop stopRequest
+		// A stop that cannot be read is one all the same.
+		if found, err := b.share.read(stopFile(n), &stop); found || err != nil {
+			shell.stop(min(max(stop.Grace, 0), time.Minute))
+			return false
+		}
+		if b.helperGone() {
+			shell.stop(stopGrace)
+			return true
+		}
+	}
+}

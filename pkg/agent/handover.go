@@ -1,0 +1,126 @@
+package agent
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	handoverDir  = "handover"
+	announceFile = "build.json"
+	exitFile     = "exit"
+	helperLock   = "helper.lock"
+	buildLock    = "build.lock"
+
+	// maxMessage bounds what is read of one file.
+	maxMessage = 1 << 20
+)
+
+func requestFile(n int) string { return fmt.Sprintf("step-%d.json", n) }
+func spoolFile(n int) string   { return fmt.Sprintf("step-%d.log", n) }
+func stopFile(n int) string    { return fmt.Sprintf("step-%d.stop", n) }
+func resultFile(n int) string  { return fmt.Sprintf("step-%d.result", n) }
+
+// An announcement is what the build side says of itself when it starts.
+type announcement struct {
+	UID      int    `json:"uid"`
+	GID      int    `json:"gid"`
+	Shell    string `json:"shell"` // empty: the image has none
+	Hostname string `json:"hostname"`
+	Error    string `json:"error,omitempty"` // why no step can run
+}
+
+// A stepRequest asks for a step.
+type stepRequest struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // CI_JOB_STATUS
+}
+
+// A stopRequest ends a step.
+type stopRequest struct {
+	Grace time.Duration `json:"grace"` // between the polite and the hard signal
+}
+
+// A stepResult is how a step's shell ended.
+type stepResult struct {
+	ExitCode   int    `json:"exit_code"`
+	Terminated bool   `json:"terminated,omitempty"` // the build container was told to stop
+	Error      string `json:"error,omitempty"`      // the step could not be run
+}
+
+// A handover is the directory where helper and build side meet.
+type handover struct {
+	path string
+	root *os.Root
+}
+
+// createHandover makes the directory. Both sides, under different users, write
+// there; each can only remove its own files.
+func createHandover(share string) (*handover, error) {
+	path := filepath.Join(share, handoverDir)
+	if err := os.MkdirAll(path, 0o777); err != nil {
+		return nil, fmt.Errorf("create hand-over directory: %w", err)
+	}
+	if err := os.Chmod(path, 0o777|fs.ModeSticky); err != nil {
+		return nil, fmt.Errorf("create hand-over directory: %w", err)
+	}
+	return openHandover(share)
+}
+
+func openHandover(share string) (*handover, error) {
+	path := filepath.Join(share, handoverDir)
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("open hand-over directory: %w", err)
+	}
+	return &handover{path: path, root: root}, nil
+}
+
+func (h *handover) Close() error { return h.root.Close() }
+
+// write writes message as a whole: who sees the file sees all of it.
+func (h *handover) write(name string, message any) error {
+	text, err := json.Marshal(message)
+	if err != nil {
+		return fmt.Errorf("hand over %s: %w", name, err)
+	}
+	aside := "." + name
+	if err := h.root.WriteFile(aside, text, 0o644); err != nil {
+		return fmt.Errorf("hand over %s: %w", name, err)
+	}
+	// The mode must not depend on the image's umask.
+	if err := h.root.Chmod(aside, 0o644); err != nil {
+		return fmt.Errorf("hand over %s: %w", name, err)
+	}
+	if err := h.root.Rename(aside, name); err != nil {
+		return fmt.Errorf("hand over %s: %w", name, err)
+	}
+	return nil
+}
+
+// read reads the message in name; found is false while there is none.
+func (h *handover) read(name string, message any) (found bool, err error) {
+	file, err := h.root.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", name, err)
+	}
+	defer file.Close()
+	if err := json.NewDecoder(io.LimitReader(file, maxMessage)).Decode(message); err != nil {
+		return false, fmt.Errorf("read %s: %w", name, err)
+	}
+	return true, nil
+}
+
+func (h *handover) exists(name string) bool {
+	_, err := h.root.Lstat(name)
+	return err == nil
+}

@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// cleanupTime bounds the work after the job's own time.
+const cleanupTime = 30 * time.Second
+
+// run carries out the job's phases, one after the other.
+//
+// The order, and what a failure skips, is GitLab Runner's: without sources
+// there is no script and no after_script; after_script runs whatever the
+// script did, unless the job as a whole was ended.
+func (h *helper) run(ctx context.Context) job.Outcome {
+	ended := ctx
+	if h.plan.Timeout > 0 {
+		limited, release := context.WithTimeoutCause(ctx, h.plan.Timeout, errTimeout)
+		defer release()
+		ended = limited
+	}
+	err := h.prepare(ended)
+	if err == nil {
+		err = h.sources(ended)
+	}
+	if err == nil {
+		err = h.script(ended)
+	}
+	if problem := h.share.write(exitFile, true); problem != nil {
+		h.log.Warn(problem.Error()) // the build side ends with this process at the latest
+	}
+	if !errors.Is(err, errAborted) {
+		h.cleanup()
+	}
+	return h.outcome(err)
+}
+
+// phase runs do as the phase name: in its own section of the log, and with
+// events at both ends.
+func (h *helper) phase(ctx context.Context, name, title string, do func(context.Context) error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	h.log.Section(name, title)
+	h.event(job.Event{Phase: &job.PhaseEvent{Name: name}})
+	began := time.Now()
+	err := cause(ctx, do(ctx))
+	h.log.EndSection(name)
+	h.event(job.Event{Phase: &job.PhaseEvent{Name: name, Done: true, Took: time.Since(began)}})
+	return err
+}
+
+// cleanup removes what only the job was to see. It also runs when the job's
+// time is over.
+func (h *helper) cleanup() {
+	ctx, release := context.WithTimeout(context.Background(), cleanupTime)
+	defer release()
+	err := h.phase(ctx, "cleanup_file_variables", "Cleaning up project directory and file based variables", func(context.Context) error {
+		return h.removeTemp()
+	})
+	if err != nil {
+		h.log.Warn(fmt.Sprintf("file variables could not be removed: %v", err))
+	}
+}

@@ -1,0 +1,90 @@
+package config
+
+import (
+	"regexp"
+	"time"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// A Config is a whole config.toml, complete with defaults and found valid.
+type Config struct {
+	Concurrent       int               `toml:"concurrent"`         // jobs at the same time in this process; 1
+	CheckInterval    Seconds           `toml:"check_interval"`     // between two questions for a job; 3 s
+	LogLevel         string            `toml:"log_level"`          // panic, fatal, error, warning, info or debug; "info"
+	LogFormat        string            `toml:"log_format"`         // runner, text or json; "runner"
+	ListenAddress    string            `toml:"listen_address"`     // host:port of metrics and health; "" means off, the port is 9252 unless given
+	ShutdownTimeout  Seconds           `toml:"shutdown_timeout"`   // how long the end of the process may take; 30 s
+	ConnectionMaxAge Duration          `toml:"connection_max_age"` // after which TLS connections are opened anew; 15m, 0 or less means never
+	Labels           map[string]string `toml:"labels"`             // labels of every runner; merged into Runner.Labels
+	Runners          []Runner          `toml:"runners"`
+}
+
+// A Runner is one [[runners]] entry: one registration at one GitLab.
+type Runner struct {
+	Name            string     `toml:"name"` // in log lines and metrics
+	URL             string     `toml:"url"`  // of GitLab; ${NAME} stands for an environment variable
+	ID              int64      `toml:"id"`
+	Token           job.Secret `toml:"token"` // runner authentication token; ${NAME} as in URL
+	TokenObtainedAt time.Time  `toml:"token_obtained_at"`
+	TokenExpiresAt  time.Time  `toml:"token_expires_at"` // zero: the token does not expire
+	TLSCAFile       string     `toml:"tls-ca-file"`      // PEM; "" means certs/<host>.crt beside the file, or the system's
+	TLSCertFile     string     `toml:"tls-cert-file"`
+	TLSKeyFile      string     `toml:"tls-key-file"`
+
+	Executor           string   `toml:"executor"`            // [ExecutorKubernetes] or [ExecutorLocal]
+	Limit              int      `toml:"limit"`               // jobs of this entry; 0 means as many as Config.Concurrent
+	RequestConcurrency int      `toml:"request_concurrency"` // job requests at the same time; 1
+	BuildsDir          string   `toml:"builds_dir"`          // absolute path in the pod; "/builds"
+	CloneURL           string   `toml:"clone_url"`           // replaces scheme, host and path prefix of the clone URL
+	Environment        []string `toml:"environment"`         // KEY=VALUE, variables of every job
+	OutputLimitKiB     int      `toml:"output_limit"`        // of a job's log; 4096
+
+	UnhealthyRequestsLimit int      `toml:"unhealthy_requests_limit"`            // failed job requests in a row until a pause; 3
+	UnhealthyInterval      Duration `toml:"unhealthy_interval"`                  // the pause; 60m
+	FinalUpdateRetryLimit  int      `toml:"job_status_final_update_retry_limit"` // tries to report a job's end; 10
+
+	PreGetSourcesScript  string   `toml:"pre_get_sources_script"`
+	PostGetSourcesScript string   `toml:"post_get_sources_script"`
+	PreBuildScript       string   `toml:"pre_build_script"`
+	PostBuildScript      string   `toml:"post_build_script"`
+	PrepareTimeout       Duration `toml:"prepare_timeout"`      // until the job's containers run; 0 means the job's timeout
+	GetSourcesTimeout    Duration `toml:"get_sources_timeout"`  // of the clone with its retries; 0 means the job's timeout
+	DebugTraceDisabled   bool     `toml:"debug_trace_disabled"` // refuse CI_DEBUG_TRACE and CI_DEBUG_SERVICES
+
+	Labels       map[string]string `toml:"labels"`
+	FeatureFlags map[string]bool   `toml:"feature_flags"` // FF_… variables; they beat the job's own
+	Kubernetes   Kubernetes        `toml:"kubernetes"`
+	Cache        Cache             `toml:"cache"`
+	Policy       Policy            `toml:"policy"`
+}
+
+// A Policy says which jobs a runner takes. GitLab Runner has no such table.
+type Policy struct {
+	ProtectedRefsOnly bool   `toml:"protected_refs_only"` // only jobs of protected branches and tags
+	Contact           string `toml:"contact"`             // whom a denied job's author may ask; shown in the job's log
+}
+
+// The executors.
+const (
+	ExecutorKubernetes = "kubernetes" // each job is a pod
+	ExecutorLocal      = "local"      // each job is a pair of processes on this host, to try runnerd out
+)
+
+// shortTokenPrefixes are removed one after the other, as GitLab Runner does, so
+// that names made from the short token stay the same.
+var shortTokenPrefixes = []*regexp.Regexp{
+	regexp.MustCompile(`^glrt-(t[123]_)?|^t[123]_|^glrtr-`),
+	regexp.MustCompile(`^glcbt-`),
+	regexp.MustCompile(`^GR[0-9A-Fa-f]{7}`),
+}
+
+// ShortToken returns the part of the token that is shown in names, paths and
+// labels: its first nine characters behind the prefix. It is no secret.
+func (r *Runner) ShortToken() string {
+	s := r.Token.Reveal()
+	for _, prefix := range shortTokenPrefixes {
+		s = prefix.ReplaceAllString(s, "")
+	}
+	return s[:min(len(s), 9)]
+}

@@ -1,0 +1,120 @@
+package config
+
+import "time"
+
+// The defaults, all in this file. A type that has any sets them in setDefaults,
+// before the file's keys are read; normalize replaces values that mean "the
+// default" when they stand in the file.
+
+const (
+	defaultCheckInterval   = 3 * Seconds(time.Second)
+	defaultOutputLimitKiB  = 4096
+	defaultMetricsPort     = "9252"
+	defaultNamespace       = "default"
+	defaultPollTimeout     = 180 * Seconds(time.Second)
+	defaultUnhealthyLimit  = 3
+	defaultUnhealthyPause  = Duration(time.Hour)
+	defaultFinalRetries    = 10
+	defaultAWSAddress      = "s3.amazonaws.com"
+	defaultAssumeRoleCalls = 5
+)
+
+func (c *Config) setDefaults() {
+	c.Concurrent = 1
+	c.CheckInterval = defaultCheckInterval
+	c.LogLevel = "info"
+	c.LogFormat = "runner"
+	c.ShutdownTimeout = 30 * Seconds(time.Second)
+	c.ConnectionMaxAge = 15 * Duration(time.Minute)
+}
+
+func (r *Runner) setDefaults() {
+	r.RequestConcurrency = 1
+	r.BuildsDir = "/builds"
+	r.OutputLimitKiB = defaultOutputLimitKiB
+	r.UnhealthyRequestsLimit = defaultUnhealthyLimit
+	r.UnhealthyInterval = defaultUnhealthyPause
+	r.FinalUpdateRetryLimit = defaultFinalRetries
+	r.Kubernetes.setDefaults()
+	r.Cache.S3.setDefaults()
+}
+
+func (k *Kubernetes) setDefaults() {
+	k.PollTimeout = defaultPollTimeout
+}
+
+func (s *CacheS3) setDefaults() {
+	s.AssumeRoleMaxConcurrency = defaultAssumeRoleCalls
+}
+
+func (c *Config) normalize() {
+	if c.CheckInterval <= 0 {
+		c.CheckInterval = defaultCheckInterval
+	}
+	c.ListenAddress = withPort(c.ListenAddress, defaultMetricsPort)
+	for i := range c.Runners {
+		c.Runners[i].normalize(c.Labels)
+	}
+}
+
+func (r *Runner) normalize(labels map[string]string) {
+	if r.RequestConcurrency <= 0 {
+		r.RequestConcurrency = 1
+	}
+	if r.OutputLimitKiB <= 0 {
+		r.OutputLimitKiB = defaultOutputLimitKiB
+	}
+	if r.UnhealthyRequestsLimit <= 0 {
+		r.UnhealthyRequestsLimit = defaultUnhealthyLimit
+	}
+	if r.UnhealthyInterval <= 0 {
+		r.UnhealthyInterval = defaultUnhealthyPause
+	}
+	if r.FinalUpdateRetryLimit <= 0 {
+		r.FinalUpdateRetryLimit = defaultFinalRetries
+	}
+	if r.BuildsDir == "" {
+		r.BuildsDir = "/builds"
+	}
+	r.PrepareTimeout = max(r.PrepareTimeout, 0)
+	r.GetSourcesTimeout = max(r.GetSourcesTimeout, 0)
+	r.Labels = merged(labels, r.Labels)
+	r.Kubernetes.normalize()
+	r.Cache.S3.normalize()
+}
+
+func (k *Kubernetes) normalize() {
+	if k.Namespace == "" {
+		k.Namespace = defaultNamespace
+	}
+	if k.PollTimeout <= 0 {
+		k.PollTimeout = defaultPollTimeout
+	}
+}
+
+func (s *CacheS3) normalize() {
+	if s.AuthenticationType == "" {
+		s.AuthenticationType = "iam"
+		if s.ServerAddress != "" && s.AccessKey != "" && s.SecretKey != "" {
+			s.AuthenticationType = "access-key"
+		}
+	}
+	if s.ServerAddress == "" {
+		s.ServerAddress = defaultAWSAddress
+	}
+}
+
+// merged returns base with over's entries on top, nil when both are empty.
+func merged(base, over map[string]string) map[string]string {
+	if len(base)+len(over) == 0 {
+		return nil
+	}
+	m := make(map[string]string, len(base)+len(over))
+	for k, v := range base {
+		m[k] = v
+	}
+	for k, v := range over {
+		m[k] = v
+	}
+	return m
+}

@@ -1,0 +1,41 @@
+package config
+
+// A PodSecurityContext holds the pod's security settings.
+type PodSecurityContext struct {
+	FSGroup            Optional[int64] `toml:"fs_group"`
+	RunAsUser          Optional[int64] `toml:"run_as_user"`
+	RunAsGroup         Optional[int64] `toml:"run_as_group"`
+	RunAsNonRoot       Optional[bool]  `toml:"run_as_non_root"`
+	SupplementalGroups []int64         `toml:"supplemental_groups"`
+	SELinuxType        string          `toml:"selinux_type"`
+	SeccompProfile     Profile         `toml:"seccomp_profile"`
+	AppArmorProfile    Profile         `toml:"app_armor_profile"`
+}
+
+// A ContainerSecurityContext holds one container's security settings. What it
+// sets beats the pod's.
+type ContainerSecurityContext struct {
+	Capabilities             Capabilities    `toml:"capabilities"`
+	Privileged               Optional[bool]  `toml:"privileged"`
+	RunAsUser                Optional[int64] `toml:"run_as_user"`
+	RunAsGroup               Optional[int64] `toml:"run_as_group"`
+	RunAsNonRoot             Optional[bool]  `toml:"run_as_non_root"`
+	ReadOnlyRootFilesystem   Optional[bool]  `toml:"read_only_root_filesystem"`
+	AllowPrivilegeEscalation Optional[bool]  `toml:"allow_privilege_escalation"`
+	SELinuxType              string          `toml:"selinux_type"`
+	ProcMount                string          `toml:"proc_mount"` // Default or Unmasked
+	SeccompProfile           Profile         `toml:"seccomp_profile"`
+	AppArmorProfile          Profile         `toml:"app_armor_profile"`
+}
+
+// Capabilities are Linux capabilities, without CAP_.
+type Capabilities struct {
+	Add  []string `toml:"add"`
+	Drop []string `toml:"drop"`
+}
+
+// A Profile is a seccomp or AppArmor profile.
+type Profile struct {
+	Type             string `toml:"type"` // RuntimeDefault, Unconfined or Localhost; "" means none is set
+	LocalhostProfile string `toml:"localhost_profile"`
+}

@@ -1,0 +1,73 @@
+package config
+
+// Volumes are mounted into the helper and build containers of every job.
+type Volumes struct {
+	HostPaths  []HostPathVolume  `toml:"host_path"`
+	PVCs       []PVCVolume       `toml:"pvc"`
+	ConfigMaps []ConfigMapVolume `toml:"config_map"`
+	Secrets    []SecretVolume    `toml:"secret"`
+	EmptyDirs  []EmptyDirVolume  `toml:"empty_dir"`
+	CSIs       []CSIVolume       `toml:"csi"`
+	NFSs       []NFSVolume       `toml:"nfs"`
+}
+
+// A Mount is what volumes of all kinds have.
+type Mount struct {
+	Name      string `toml:"name"`
+	MountPath string `toml:"mount_path"`
+	SubPath   string `toml:"sub_path"`
+}
+
+// A HostPathVolume is a path of the node.
+type HostPathVolume struct {
+	Mount            `toml:",prefix"`
+	ReadOnly         bool   `toml:"read_only"`
+	HostPath         string `toml:"host_path"` // "" means the mount path
+	MountPropagation string `toml:"mount_propagation"`
+}
+
+// A PVCVolume is a persistent volume claim; its name may contain variables.
+type PVCVolume struct {
+	Mount            `toml:",prefix"`
+	ReadOnly         bool   `toml:"read_only"`
+	MountPropagation string `toml:"mount_propagation"`
+}
+
+// A ConfigMapVolume shows a ConfigMap's keys as files.
+type ConfigMapVolume struct {
+	Mount    `toml:",prefix"`
+	ReadOnly bool              `toml:"read_only"`
+	Items    map[string]string `toml:"items"` // key → path; empty means all keys
+}
+
+// A SecretVolume shows a Secret's keys as files.
+type SecretVolume struct {
+	Mount    `toml:",prefix"`
+	ReadOnly bool              `toml:"read_only"`
+	Items    map[string]string `toml:"items"` // key → path; empty means all keys
+}
+
+// An EmptyDirVolume lives as long as the pod.
+type EmptyDirVolume struct {
+	Mount            `toml:",prefix"`
+	Medium           string `toml:"medium"`     // "" or Memory
+	SizeLimit        string `toml:"size_limit"` // quantity
+	MountPropagation string `toml:"mount_propagation"`
+}
+
+// A CSIVolume comes from a CSI driver.
+type CSIVolume struct {
+	Mount            `toml:",prefix"`
+	ReadOnly         bool              `toml:"read_only"`
+	Driver           string            `toml:"driver"`
+	FSType           string            `toml:"fs_type"`
+	VolumeAttributes map[string]string `toml:"volume_attributes"`
+}
+
+// An NFSVolume is an NFS export.
+type NFSVolume struct {
+	Mount    `toml:",prefix"`
+	ReadOnly bool   `toml:"read_only"`
+	Server   string `toml:"server"`
+	Path     string `toml:"path"`
+}

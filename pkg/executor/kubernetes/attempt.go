@@ -1,0 +1,118 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/runnerd/runnerd/pkg/executor"
+	"github.com/runnerd/runnerd/pkg/executor/relay"
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// An attempt is one pod of a job while it runs.
+type attempt struct {
+	e     *Executor
+	plan  *job.Plan
+	pod   string
+	out   *output
+	view  *podView
+	relay *relay.Relay
+	log   *zap.Logger
+
+	follower   *follower
+	signals    <-chan job.Signal
+	cancelSent chan struct{}   // closed when the pod's annotation says cancel
+	canceling  <-chan struct{} // closed when the helper has seen it
+	background sync.WaitGroup  // goroutines that end with the attempt's context
+
+	// What the supervisor remembers between two looks at the pod.
+	begun       time.Time
+	noted       string               // what the job was last told that it waits for
+	noteAt      time.Time            // when a wait is worth a note
+	troubles    map[string]time.Time // when a trouble that can heal was first seen, by container
+	buildEnded  time.Time            // when the build container was first seen to have ended
+	canceled    bool                 // somebody asked for it
+	cancelAt    time.Time            // since when the helper could have answered
+	answered    bool                 // the helper has seen the cancel
+	gaveUp      bool                 // it has not: the pod was deleted for the cancel's sake
+	deleteUntil time.Time            // when a pod that is being deleted must be over
+}
+
+func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *attempt {
+	canceling := make(chan struct{})
+	var once sync.Once
+	onEvent := func(event job.Event) {
+		if event.Canceling {
+			once.Do(func() { close(canceling) })
+		}
+		if task.OnEvent != nil {
+			task.OnEvent(event)
+		}
+	}
+	log := e.log.With(zap.Int64("job", task.Plan.JobID), zap.String("pod", view.name))
+	frames := relay.New(out, onEvent, log)
+	return &attempt{
+		e: e, plan: task.Plan, pod: view.name, out: out, view: view, relay: frames, log: log,
+		follower: &follower{
+			view: view, relay: frames, log: log,
+			open: func(ctx context.Context, options *corev1.PodLogOptions) (io.ReadCloser, error) {
+				return e.client.Logs.OpenLog(ctx, e.cfg.Namespace, view.name, options)
+			},
+			resend: e.resender(view.name),
+		},
+		signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}),
+		begun: time.Now(), troubles: map[string]time.Time{},
+	}
+}
+
+// create creates Secrets and pod. It returns true when the job was canceled
+// before the pod was there.
+func (a *attempt) create(ctx context.Context, pod *corev1.Pod) (canceled bool, err error) {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	a.background.Go(func() {
+		if err := a.e.createSecrets(inner, a.plan, a.slow("create Secret")); err != nil {
+			done <- err
+			return
+		}
+		created, err := a.e.createPod(inner, pod, a.slow("create pod"))
+		done <- err
+		if err == nil {
+			a.background.Go(func() { a.e.ownSecrets(ctx, a.plan, created) })
+		}
+	})
+	for {
+		select {
+		case err := <-done:
+			if ctx.Err() != nil {
+				return false, context.Cause(ctx)
+			}
+			return false, err
+		case signal := <-a.signals:
+			if signal == job.CancelGracefully {
+				cancel()
+				<-done
+				return true, nil
+			}
+		}
+	}
+}
+
+// slow returns a note for requests that have to be repeated.
+func (a *attempt) slow(what string) func(error) {
+	noted := false
+	return func(err error) {
+		a.log.Warn(what+": trying again", zap.Error(err))
+		if !noted {
+			a.out.warn(fmt.Sprintf("Waiting for the cluster (%s): %s", what, tidy(err.Error())))
+			noted = true
+		}
+	}
+}

@@ -1,0 +1,351 @@
+package kubernetes_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/runnerd/runnerd/pkg/executor"
+	"github.com/runnerd/runnerd/pkg/executor/kubernetes"
+	"github.com/runnerd/runnerd/pkg/frame"
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const namespace = "ci"
+
+// cluster is a fake API server together with a kubelet that the test plays.
+type cluster struct {
+	*fake.Clientset
+	t *testing.T
+
+	mu   sync.Mutex
+	logs map[string]*podLog
+}
+
+func newCluster(t *testing.T) *cluster {
+	return &cluster{Clientset: fake.NewClientset(), t: t, logs: map[string]*podLog{}}
+}
+
+// log returns the helper's log of a pod; it is refused until it is opened.
+func (c *cluster) log(pod string) *podLog {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.logs[pod] == nil {
+		c.logs[pod] = &podLog{changed: make(chan struct{})}
+	}
+	return c.logs[pod]
+}
+
+// OpenLog implements kubernetes.LogOpener.
+func (c *cluster) OpenLog(ctx context.Context, _, pod string, options *corev1.PodLogOptions) (io.ReadCloser, error) {
+	return c.log(pod).stream(ctx, options)
+}
+
+// pods waits until nothing moves and returns the names of the pods there are.
+func (c *cluster) pods() []string {
+	c.t.Helper()
+	synctest.Wait()
+	list, err := c.CoreV1().Pods(namespace).List(context.Background(), metav1.ListOptions{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var names []string
+	for _, p := range list.Items {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// pod returns the one pod that there has to be.
+func (c *cluster) pod() *corev1.Pod {
+	c.t.Helper()
+	names := c.pods()
+	if len(names) != 1 {
+		c.t.Fatalf("pods = %q, want one", names)
+	}
+	pod, err := c.CoreV1().Pods(namespace).Get(context.Background(), names[0], metav1.GetOptions{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return pod
+}
+
+// update changes the one pod, as the kubelet and others do.
+func (c *cluster) update(change func(*corev1.Pod)) {
+	c.t.Helper()
+	pod := c.pod()
+	change(pod)
+	if _, err := c.CoreV1().Pods(namespace).Update(context.Background(), pod, metav1.UpdateOptions{}); err != nil {
+		c.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+// start runs all containers of the one pod and opens its helper's log.
+func (c *cluster) start() *podLog {
+	c.t.Helper()
+	c.update(func(p *corev1.Pod) {
+		p.Spec.NodeName = "node-1"
+		p.Status.Phase = corev1.PodRunning
+		for _, container := range p.Spec.Containers {
+			setStatus(p, container.Name, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+		}
+	})
+	log := c.log(c.pod().Name)
+	log.open()
+	return log
+}
+
+// waiting puts one container of the one pod into a waiting state.
+func (c *cluster) waiting(container, reason, message string) {
+	c.t.Helper()
+	c.update(func(p *corev1.Pod) {
+		p.Spec.NodeName = "node-1"
+		setStatus(p, container, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}})
+	})
+}
+
+func setStatus(p *corev1.Pod, container string, state corev1.ContainerState) {
+	image := ""
+	for _, c := range p.Spec.Containers {
+		if c.Name == container {
+			image = c.Image
+		}
+	}
+	for i := range p.Status.ContainerStatuses {
+		if s := &p.Status.ContainerStatuses[i]; s.Name == container {
+			s.State = state
+			return
+		}
+	}
+	p.Status.ContainerStatuses = append(p.Status.ContainerStatuses, corev1.ContainerStatus{Name: container, Image: image, State: state})
+}
+
+// podLog is a log file on a node, and the kubelet that serves it.
+type podLog struct {
+	mu      sync.Mutex
+	opened  bool
+	ended   bool
+	frames  [][]byte
+	times   []time.Time
+	next    frame.Frame
+	epoch   int // streams of an older epoch are broken
+	sinces  []*metav1.Time
+	changed chan struct{}
+}
+
+func (l *podLog) change(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f()
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+func (l *podLog) open() { l.change(func() { l.opened = true }) }
+
+// end is the end of the container.
+func (l *podLog) end() { l.change(func() { l.ended = true }) }
+
+// cut breaks all streams that are open.
+func (l *podLog) cut() { l.change(func() { l.epoch++ }) }
+
+// rotate loses the file's content.
+func (l *podLog) rotate() { l.change(func() { l.frames, l.times = nil, nil; l.epoch++ }) }
+
+func (l *podLog) write(text string) { l.frame(frame.Log, []byte(text)) }
+
+func (l *podLog) event(e job.Event) {
+	text, err := json.Marshal(e)
+	if err != nil {
+		panic(err)
+	}
+	l.frame(frame.Event, text)
+}
+
+// result writes the last event; the log's length is filled in.
+func (l *podLog) result(o job.Outcome) {
+	l.event(job.Event{Result: &job.Result{Outcome: o, LogBytes: l.next.Offset}})
+	l.end()
+}
+
+func (l *podLog) frame(kind frame.Kind, payload []byte) {
+	f := l.next
+	f.Kind, f.Payload, f.Time = kind, payload, time.Now()
+	l.again(frame.Append(nil, f))
+	l.next.Seq++
+	if kind == frame.Log {
+		l.next.Offset += int64(len(payload))
+	}
+}
+
+// again appends a line as it is.
+func (l *podLog) again(line []byte) {
+	l.change(func() {
+		l.frames = append(l.frames, line)
+		l.times = append(l.times, time.Now())
+	})
+}
+
+func (l *podLog) stream(ctx context.Context, options *corev1.PodLogOptions) (io.ReadCloser, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.opened {
+		return nil, apierrors.NewBadRequest(`container "helper" is waiting to start: ContainerCreating`)
+	}
+	l.sinces = append(l.sinces, options.SinceTime)
+	s := &logStream{ctx: ctx, log: l, epoch: l.epoch}
+	if options.SinceTime != nil {
+		since := options.SinceTime.Truncate(time.Second) // as the query parameter does
+		for s.at < len(l.times) && l.times[s.at].Before(since) {
+			s.at++
+		}
+	}
+	return s, nil
+}
+
+type logStream struct {
+	ctx   context.Context
+	log   *podLog
+	epoch int
+	at    int
+	rest  []byte
+}
+
+func (s *logStream) Close() error { return nil }
+
+func (s *logStream) Read(p []byte) (int, error) {
+	for {
+		if len(s.rest) > 0 {
+			n := copy(p, s.rest)
+			s.rest = s.rest[n:]
+			return n, nil
+		}
+		s.log.mu.Lock()
+		changed, ended := s.log.changed, s.log.ended
+		broken := s.epoch != s.log.epoch
+		if !broken && s.at < len(s.log.frames) {
+			s.rest = s.log.frames[s.at]
+			s.at++
+		}
+		s.log.mu.Unlock()
+		switch {
+		case broken:
+			return 0, io.ErrUnexpectedEOF
+		case len(s.rest) > 0:
+			continue
+		case ended:
+			return 0, io.EOF
+		}
+		select {
+		case <-s.ctx.Done():
+			return 0, s.ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// A run is a job that is going on.
+type run struct {
+	*cluster
+	executor *kubernetes.Executor
+	task     executor.Task
+	log      *strings.Builder
+	notes    *notes
+	signals  chan job.Signal
+	cancel   context.CancelCauseFunc
+	done     chan struct{}
+
+	outcome job.Outcome
+	err     error
+}
+
+// start begins a job inside a synctest bubble; the test ends it.
+func start(t *testing.T, c *cluster, cfg kubernetes.Config, plan *job.Plan) *run {
+	t.Helper()
+	if cfg.Namespace == "" {
+		cfg.Namespace = namespace
+	}
+	if cfg.HelperImage == "" {
+		cfg.HelperImage = "registry.example.com/runnerd/helper:1"
+	}
+	e, err := kubernetes.New(kubernetes.Client{API: c, Logs: c}, identity(), cfg, zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if err := e.Watch(ctx); err != nil {
+			t.Errorf("Watch: %v", err)
+		}
+	}()
+	synctest.Wait()
+
+	r := &run{
+		cluster: c, executor: e, log: &strings.Builder{}, notes: &notes{},
+		signals: make(chan job.Signal, 1), done: make(chan struct{}),
+	}
+	r.task = executor.Task{Plan: plan, Log: r.log, Notes: r.notes, Signals: r.signals}
+	runCtx, cancel := context.WithCancelCause(ctx)
+	r.cancel = cancel
+	go func() {
+		defer close(r.done)
+		r.outcome, r.err = e.Run(runCtx, r.task)
+	}()
+	t.Cleanup(func() {
+		cancel(context.Canceled)
+		<-r.done
+		stop()
+		<-watched
+	})
+	synctest.Wait()
+	return r
+}
+
+// wait waits for the end of the job and returns how long that took.
+func (r *run) wait() time.Duration {
+	began := time.Now()
+	<-r.done
+	return time.Since(began)
+}
+
+type notes struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (n *notes) Info(line string) { n.add(line) }
+func (n *notes) Warn(line string) { n.add("WARNING: " + line) }
+
+func (n *notes) add(line string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lines = append(n.lines, line)
+}
+
+func (n *notes) String() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Join(n.lines, "\n")
+}
+
+func identity() kubernetes.Identity {
+	return kubernetes.Identity{SystemID: "r_0123456789ab", RunnerName: "cluster one", ShortToken: "Ab3_x-y9Z", GitLabURL: "https://gitlab.example.com"}
+}

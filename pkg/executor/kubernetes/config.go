@@ -1,0 +1,108 @@
+package kubernetes
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Config is what an operator decides about job pods: the keys of
+// [runners.kubernetes], named as there. "", 0 and nil leave a thing to runnerd
+// or to the cluster. [New] checks it.
+type Config struct {
+	Namespace string // of the job pods; "" is "default"
+
+	HelperImage         string   // with git and runnerd-agent; required
+	PullPolicies        []string // always, if-not-present, never: the next one after a failed pull
+	AllowedPullPolicies []string // what a job may ask for; nil allows PullPolicies
+	ImagePullSecrets    []string // names of Secrets in Namespace
+
+	// UseServiceAccountImagePullSecrets adds no pull secret to the pod, not even
+	// one with the job's credentials.
+	UseServiceAccountImagePullSecrets bool
+
+	ServiceAccount               string
+	AutomountServiceAccountToken *bool
+
+	Build, Helper, Service ResourceList // of each container
+	Pod                    ResourceList // of the whole pod; CPU and memory only
+
+	Privileged               *bool    // build and services; never the helper
+	AllowPrivilegeEscalation *bool    // all containers
+	CapAdd, CapDrop          []string // all containers; NET_RAW is dropped unless added
+	RuntimeClassName         string
+	PodSecurityContext       *corev1.PodSecurityContext
+	BuildSecurityContext     *corev1.SecurityContext // what it sets beats the fields above
+	HelperSecurityContext    *corev1.SecurityContext
+	ServiceSecurityContext   *corev1.SecurityContext
+
+	NodeSelector      map[string]string
+	NodeTolerations   map[string]string // "key=value" or "key" → effect; "" means every effect
+	Affinity          *corev1.Affinity
+	PriorityClassName string
+	SchedulerName     string
+	PodLabels         map[string]string // keys of runner.gitlab.com and runnerd.io are left out
+	PodAnnotations    map[string]string
+
+	DNSPolicy   string // none, default, cluster-first, cluster-first-with-host-net
+	DNSConfig   *corev1.PodDNSConfig
+	HostAliases []corev1.HostAlias
+
+	// PollTimeout is how long a pod may take from its creation until helper and
+	// build run; 0 is 3 minutes.
+	PollTimeout time.Duration
+
+	// TerminationGracePeriod is what the cluster gives the pod when it wants it
+	// gone: terminationGracePeriodSeconds. 0 leaves it to the cluster (30 s).
+	TerminationGracePeriod time.Duration
+
+	// CleanupGracePeriod is what a finished pod's containers get when it is
+	// deleted; 0 is 1 s. Normally they have ended long before.
+	CleanupGracePeriod time.Duration
+}
+
+// A ResourceList says what a container asks for and gets at most, as quantities
+// ("500m", "1Gi").
+type ResourceList struct {
+	CPURequest, CPULimit                           string
+	MemoryRequest, MemoryLimit                     string
+	EphemeralStorageRequest, EphemeralStorageLimit string
+}
+
+// Identity says whose pods they are.
+type Identity struct {
+	SystemID   string // of this runner manager, "r_…" or "s_…"
+	RunnerName string
+	ShortToken string // of the runner entry
+	GitLabURL  string
+}
+
+// Defaults of Config, and bounds that no key changes.
+const (
+	defaultPollTimeout        = 3 * time.Minute
+	defaultCleanupGracePeriod = time.Second
+
+	// pullBudget is how long the kubelet may retry an image pull that fails
+	// for a reason that can go away.
+	pullBudget = time.Minute
+
+	// cancelPatience is how long a helper may take to answer a cancel.
+	cancelPatience = 5 * time.Second
+
+	// buildEndPatience is how long the helper may go on without a result after
+	// the build container ended.
+	buildEndPatience = 10 * time.Second
+
+	// deletePatience is how long a pod may outlive its deletion's grace period.
+	deletePatience = 30 * time.Second
+
+	// slowPull is how long a pull may take before the job's log mentions it.
+	slowPull = 3 * time.Second
+
+	// removeTimeout bounds Remove.
+	removeTimeout = 2 * time.Minute
+
+	// deadlineSlack is what activeDeadlineSeconds has over the job's timeout
+	// and PollTimeout; the helper keeps the timeout, this is the backstop.
+	deadlineSlack = time.Minute
+)

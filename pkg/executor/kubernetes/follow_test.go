@@ -1,0 +1,220 @@
+package kubernetes_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/runnerd/runnerd/pkg/executor/kubernetes"
+	"github.com/runnerd/runnerd/pkg/frame"
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+func TestBrokenStreamsLoseAndDoubleNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		var want strings.Builder
+		for i := range 50 {
+			line := strings.Repeat("x", i) + "\n"
+			want.WriteString(line)
+			log.write(line)
+			if i%3 == 0 {
+				synctest.Wait()
+				log.cut()
+			}
+			time.Sleep(700 * time.Millisecond)
+		}
+		log.result(job.Outcome{State: job.Success})
+		r.wait()
+		if r.err != nil || r.log.String() != want.String() {
+			t.Errorf("Run: %v, log = %q", r.err, r.log)
+		}
+		if last := log.sinces[len(log.sinces)-1]; last == nil {
+			t.Error("a resumed stream was read from its begin")
+		}
+	})
+}
+
+// The node rotates the log while nobody reads: the helper has to say it again.
+func TestRotatedLogIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("one\n")
+		synctest.Wait()
+		r.change(log, func() { log.opened = false; log.epoch++ })
+		log.write("two\n")
+		lost := log.frames[1]
+		log.rotate()
+		log.write("three\n")
+		log.open()
+		time.Sleep(5 * time.Second)
+		if got := r.pod().Annotations["runnerd.io/resend"]; got != "1" {
+			t.Fatalf("annotation runnerd.io/resend = %q, want 1", got)
+		}
+		time.Sleep(time.Minute) // the helper did not notice; it is asked again
+		if got := r.pod().Annotations["runnerd.io/resend"]; !strings.HasPrefix(got, "0") || strings.TrimLeft(got, "0") != "1" {
+			t.Fatalf("annotation runnerd.io/resend = %q, want a changed 1", got)
+		}
+		third := log.frames[0]
+		log.again(lost)
+		log.again(third)
+		log.write("four\n")
+		log.result(job.Outcome{State: job.Success})
+		r.wait()
+		if r.err != nil || r.log.String() != "one\ntwo\nthree\nfour\n" {
+			t.Errorf("Run: %v, log = %q", r.err, r.log)
+		}
+	})
+}
+
+func TestCorruptLogFailsTheJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("one\n")
+		log.next.Offset += 5
+		log.write("two\n")
+		r.wait()
+		var failure *job.Failure
+		if !errors.As(r.err, &failure) || failure.Reason != job.RunnerSystemFailure {
+			t.Errorf("Run = %v", r.err)
+		}
+	})
+}
+
+func TestEndsWithoutAResult(t *testing.T) {
+	terminated := func(reason string, code int32, message string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			setStatus(p, "helper", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason, ExitCode: code, Message: message}})
+		}
+	}
+	result, err := json.Marshal(job.Result{Outcome: job.Outcome{State: job.Success}, LogBytes: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name    string
+		change  func(*corev1.Pod)
+		remove  bool
+		want    job.Reason
+		says    string
+		outcome job.State
+	}{
+		{name: "helper out of memory", change: terminated("OOMKilled", 137, ""), want: job.RunnerSystemFailure, says: "OOMKilled, exit code 137"},
+		{name: "termination message", change: terminated("Completed", 0, string(result)), outcome: job.Success, says: "the last 6 bytes of the log were lost on node node-1"},
+		{
+			name: "evicted", want: job.RunnerSystemFailure, says: "on node node-1: Evicted: The node was low on resource: memory.",
+			change: func(p *corev1.Pod) {
+				p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", "The node was low on resource: memory."
+			},
+		},
+		{
+			name: "deadline", want: job.JobExecutionTimeout, says: "activeDeadlineSeconds",
+			change: func(p *corev1.Pod) { p.Status.Phase, p.Status.Reason = corev1.PodFailed, "DeadlineExceeded" },
+		},
+		{name: "deleted from outside", remove: true, want: job.RunnerSystemFailure, says: "was deleted from outside on node node-1"},
+		{
+			name: "preempted", remove: true, want: job.RunnerSystemFailure, says: "PreemptionByScheduler: more important pod",
+			change: func(p *corev1.Pod) {
+				p.Status.Conditions = []corev1.PodCondition{{
+					Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "PreemptionByScheduler", Message: "more important pod",
+				}}
+			},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+				log := r.start()
+				log.write("begun\n")
+				synctest.Wait()
+				if tt.change != nil {
+					r.update(tt.change)
+				}
+				if tt.remove {
+					if err := r.CoreV1().Pods(namespace).Delete(t.Context(), r.pod().Name, metav1.DeleteOptions{}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				log.end()
+				took := r.wait()
+				if tt.outcome != "" {
+					if r.err != nil || r.outcome.State != tt.outcome || !strings.Contains(r.outcome.Message, tt.says) {
+						t.Errorf("Run = %+v, %v, want %s saying %q", r.outcome, r.err, tt.outcome, tt.says)
+					}
+				} else {
+					var failure *job.Failure
+					if !errors.As(r.err, &failure) || failure.Reason != tt.want || !strings.Contains(failure.Message, tt.says) {
+						t.Errorf("Run = %+v, %v, want %s saying %q", r.outcome, r.err, tt.want, tt.says)
+					}
+				}
+				if took > 3*time.Second {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
+}
+
+func TestBuildContainerKilledForMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{Build: kubernetes.ResourceList{MemoryLimit: "64Mi"}}, simplePlan())
+		log := r.start()
+		log.write("begun\n")
+		r.update(func(p *corev1.Pod) {
+			setStatus(p, "build", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}})
+		})
+		took := r.wait()
+		var failure *job.Failure
+		if !errors.As(r.err, &failure) || failure.Reason != job.ScriptFailure || failure.ExitCode != 137 || !strings.Contains(failure.Message, "64Mi") {
+			t.Errorf("Run = %+v, %v", r.outcome, r.err)
+		}
+		if took != 10*time.Second {
+			t.Errorf("took %v, want 10s for the helper's own word", took)
+		}
+	})
+}
+
+// When the cluster wants the pod gone the helper says so itself; the executor
+// adds what the pod's status knows.
+func TestDrainIsTheHelpersWordWithTheClustersReason(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("begun\n")
+		r.update(func(p *corev1.Pod) {
+			p.Status.Conditions = []corev1.PodCondition{{
+				Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting",
+			}}
+		})
+		log.result(job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "pod was asked to stop by the cluster"})
+		r.wait()
+		want := "pod was asked to stop by the cluster (EvictionByEvictionAPI: Eviction API: evicting, node node-1)"
+		if r.err != nil || r.outcome.Message != want {
+			t.Errorf("Run = %+v, %v, want message %q", r.outcome, r.err, want)
+		}
+	})
+}
+
+func TestStrayLinesDoNotReachTheJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.again([]byte("panic: runtime error\n"))
+		log.frame(frame.Log, []byte("hello\n"))
+		log.result(job.Outcome{State: job.Success})
+		r.wait()
+		if r.err != nil || r.log.String() != "hello\n" {
+			t.Errorf("Run: %v, log = %q", r.err, r.log)
+		}
+	})
+}

@@ -1,0 +1,112 @@
+package kubernetes
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// Labels by which runnerd finds its pods, and annotations through which it
+// talks to them.
+const (
+	labelManager = "runnerd.io/manager" // system ID of the runner manager
+	labelRunner  = "runnerd.io/runner"  // short token of the runner entry
+	labelJob     = "runnerd.io/job"     // job ID
+
+	annotationSignal = "runnerd.io/signal" // a file in the helper: "cancel" or "stop"
+	annotationResend = "runnerd.io/resend" // a file in the helper: the first frame to write again
+)
+
+// selector finds the pods and Secrets of one runner entry of one manager.
+func selector(id Identity) string {
+	return labels.Set{labelManager: labelValue(id.SystemID), labelRunner: labelValue(id.ShortToken)}.String()
+}
+
+// metadata returns name, labels and annotations of a job's pod. The keys are
+// those of GitLab Runner, which dashboards and policies rely on.
+func (e *Executor) metadata(plan *job.Plan, name string) metav1.ObjectMeta {
+	meta := metav1.ObjectMeta{
+		Name: name, Namespace: e.cfg.Namespace,
+		Labels: map[string]string{}, Annotations: map[string]string{},
+	}
+	for key, value := range e.cfg.PodLabels {
+		if !reserved(key) {
+			meta.Labels[key] = labelValue(value)
+		}
+	}
+	maps.Copy(meta.Annotations, e.cfg.PodAnnotations)
+	maps.Copy(meta.Labels, e.ownLabels(plan))
+	for key, value := range map[string]string{
+		"pod":                       name,
+		"job.runner.gitlab.com/pod": name,
+
+		"project.runner.gitlab.com/id":                strconv.FormatInt(plan.ProjectID, 10),
+		"project.runner.gitlab.com/name":              path.Base(plan.ProjectPath),
+		"project.runner.gitlab.com/namespace":         plan.Namespace.Path,
+		"project.runner.gitlab.com/namespace-id":      number(plan.Namespace.ID),
+		"project.runner.gitlab.com/root-namespace":    plan.Namespace.Root,
+		"project.runner.gitlab.com/root-namespace-id": number(plan.Namespace.RootID),
+
+		"manager.runner.gitlab.com/name":     e.id.RunnerName,
+		"manager.runner.gitlab.com/id-short": e.id.ShortToken,
+	} {
+		meta.Labels[key] = labelValue(value)
+	}
+	maps.Copy(meta.Annotations, map[string]string{
+		"job.runner.gitlab.com/id":         strconv.FormatInt(plan.JobID, 10),
+		"job.runner.gitlab.com/url":        plan.JobURL,
+		"job.runner.gitlab.com/sha":        plan.SHA,
+		"job.runner.gitlab.com/before_sha": plan.BeforeSHA,
+		"job.runner.gitlab.com/ref":        plan.Ref,
+		"job.runner.gitlab.com/name":       plan.JobName,
+		"job.runner.gitlab.com/timeout":    plan.Timeout.String(),
+		"project.runner.gitlab.com/id":     strconv.FormatInt(plan.ProjectID, 10),
+	})
+	return meta
+}
+
+// ownLabels are the labels of the pod and of its Secrets.
+func (e *Executor) ownLabels(plan *job.Plan) map[string]string {
+	return map[string]string{
+		labelManager: labelValue(e.id.SystemID),
+		labelRunner:  labelValue(e.id.ShortToken),
+		labelJob:     strconv.FormatInt(plan.JobID, 10),
+	}
+}
+
+// reserved reports whether an operator's label would lie about a job.
+func reserved(key string) bool {
+	domain, _, ok := strings.Cut(key, "/")
+	if !ok {
+		return key == "pod"
+	}
+	for _, own := range []string{"runner.gitlab.com", "runnerd.io"} {
+		if domain == own || strings.HasSuffix(domain, "."+own) {
+			return true
+		}
+	}
+	return false
+}
+
+func number(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+// jobOf returns the job that an object belongs to, by its labels.
+func jobOf(labels map[string]string) int64 {
+	id, err := strconv.ParseInt(labels[labelJob], 10, 64)
+	if err != nil {
+		return -1
+	}
+	return id
+}

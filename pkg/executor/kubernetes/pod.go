@@ -1,0 +1,91 @@
+package kubernetes
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// pod builds the pod of a job's n-th attempt. Errors are failures of the job's
+// own settings.
+//
+// The containers' order is the order in which the kubelet starts them, each
+// after its image is there: the helper first, so that sources come while the
+// other images are pulled; the build last, so that no script runs before the
+// services were started. There is no init container: each costs about a second.
+func (e *Executor) pod(plan *job.Plan, policies *policyList, attempt int) (*corev1.Pod, error) {
+	build, err := e.buildContainer(plan, policies.policy(containerBuild))
+	if err != nil {
+		return nil, err
+	}
+	containers := []corev1.Container{e.helperContainer(plan, policies.policy(containerHelper))}
+	for i, name := range serviceNames(plan) {
+		service, err := e.serviceContainer(plan, i, policies.policy(name))
+		if err != nil {
+			return nil, err
+		}
+		containers = append(containers, service)
+	}
+	containers = append(containers, build)
+	aliases, err := e.hostAliases(plan)
+	if err != nil {
+		return nil, err
+	}
+
+	noLinks := false
+	pod := &corev1.Pod{
+		ObjectMeta: e.metadata(plan, podName(e.id, plan, attempt)),
+		Spec: corev1.PodSpec{
+			Containers:                    containers,
+			Volumes:                       volumes(secretName(e.id, plan)),
+			RestartPolicy:                 corev1.RestartPolicyNever,
+			ActiveDeadlineSeconds:         seconds(plan.Timeout + e.cfg.PollTimeout + deadlineSlack),
+			TerminationGracePeriodSeconds: seconds(e.cfg.TerminationGracePeriod),
+			EnableServiceLinks:            &noLinks,
+			ServiceAccountName:            e.cfg.ServiceAccount,
+			AutomountServiceAccountToken:  e.cfg.AutomountServiceAccountToken,
+			ImagePullSecrets:              e.imagePullSecrets(plan),
+			SecurityContext:               e.cfg.PodSecurityContext.DeepCopy(),
+			NodeSelector:                  e.cfg.NodeSelector,
+			Tolerations:                   e.cfg.tolerations,
+			Affinity:                      e.cfg.Affinity,
+			PriorityClassName:             e.cfg.PriorityClassName,
+			SchedulerName:                 e.cfg.SchedulerName,
+			DNSPolicy:                     e.cfg.dnsPolicy,
+			DNSConfig:                     e.cfg.DNSConfig,
+			HostAliases:                   aliases,
+		},
+	}
+	if e.cfg.RuntimeClassName != "" {
+		pod.Spec.RuntimeClassName = &e.cfg.RuntimeClassName
+	}
+	if len(e.cfg.pod.Requests)+len(e.cfg.pod.Limits) > 0 {
+		pod.Spec.Resources = e.cfg.pod.DeepCopy()
+	}
+	return pod, nil
+}
+
+func (e *Executor) imagePullSecrets(plan *job.Plan) []corev1.LocalObjectReference {
+	if e.cfg.UseServiceAccountImagePullSecrets {
+		return nil
+	}
+	var refs []corev1.LocalObjectReference
+	if len(plan.Credentials) > 0 {
+		refs = append(refs, corev1.LocalObjectReference{Name: pullSecretName(e.id, plan)})
+	}
+	for _, name := range e.cfg.ImagePullSecrets {
+		refs = append(refs, corev1.LocalObjectReference{Name: name})
+	}
+	return refs
+}
+
+// seconds rounds d up to whole seconds; nil when d is not set.
+func seconds(d time.Duration) *int64 {
+	if d <= 0 {
+		return nil
+	}
+	n := int64((d + time.Second - 1) / time.Second)
+	return &n
+}

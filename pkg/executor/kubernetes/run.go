@@ -1,0 +1,78 @@
+package kubernetes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/runnerd/runnerd/pkg/executor"
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// Run runs task as a pod; see [executor.Executor]. While a Write of task.Log is
+// going on it waits for it, even when ctx has ended: the log has to end it.
+func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, error) {
+	plan := task.Plan
+	e.claim(plan.JobID)
+	out := &output{log: task.Log, notes: task.Notes}
+	policies, err := e.policies(plan)
+	if err != nil {
+		return job.Outcome{}, err
+	}
+	out.info(fmt.Sprintf("Using Kubernetes namespace: %s", e.cfg.Namespace))
+	out.info(fmt.Sprintf("Using Kubernetes executor with image %s ...", plan.Image.Name))
+	for n := 0; ; n++ {
+		outcome, err := e.attempt(ctx, task, out, policies, n)
+		var pull *pullError
+		if !errors.As(err, &pull) {
+			return outcome, err
+		}
+		if !policies.advance(pull.container) {
+			return job.Outcome{}, pull.failure
+		}
+		next := policies.policy(pull.container)
+		e.log.Info("image pull failed; trying the next pull policy",
+			zap.Int64("job", plan.JobID), zap.String("container", pull.container), zap.String("policy", string(next)), zap.Error(err))
+		out.warn(fmt.Sprintf("%s; trying again with pull policy %s", pull.failure.Message, next))
+		if err := e.deletePod(ctx, podName(e.id, plan, n), seconds(e.cfg.CleanupGracePeriod)); err != nil {
+			return job.Outcome{}, err
+		}
+	}
+}
+
+// A pullError says that a container's image could not be had; another pull
+// policy may.
+type pullError struct {
+	container string
+	failure   *job.Failure
+}
+
+func (e *pullError) Error() string { return e.failure.Message }
+
+// attempt runs the job in its n-th pod.
+func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output, policies *policyList, n int) (job.Outcome, error) {
+	pod, err := e.pod(task.Plan, policies, n)
+	if err != nil {
+		return job.Outcome{}, err
+	}
+	view := e.pods.view(e.cfg.Namespace, pod.Name)
+	defer e.pods.drop(view)
+
+	a := newAttempt(e, task, out, view)
+	ctx, cancel := context.WithCancel(ctx)
+	// The order matters: end what runs, then wait for it.
+	defer a.background.Wait()
+	defer cancel()
+	if canceled, err := a.create(ctx, pod); err != nil || canceled {
+		return canceledOutcome(), err
+	}
+	followed := make(chan error, 1)
+	a.background.Go(func() { followed <- a.follower.run(ctx) })
+	return a.supervise(ctx, followed)
+}
+
+func canceledOutcome() job.Outcome {
+	return job.Outcome{State: job.Canceled, Reason: job.JobCanceled, Message: "job was canceled"}
+}

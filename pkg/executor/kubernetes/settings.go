@@ -1,0 +1,82 @@
+package kubernetes
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// settings are a checked Config, as Kubernetes writes it.
+type settings struct {
+	Config
+	build, helper, service, pod corev1.ResourceRequirements
+	tolerations                 []corev1.Toleration
+	dnsPolicy                   corev1.DNSPolicy
+}
+
+// check fills in defaults and translates; the error joins all that is wrong.
+func check(cfg Config) (*settings, error) {
+	s := &settings{Config: cfg}
+	var problems []error
+	note := func(err error) {
+		if err != nil {
+			problems = append(problems, fmt.Errorf("kubernetes: %w", err))
+		}
+	}
+	if s.HelperImage == "" {
+		note(errors.New("helper_image: empty; name the image with git and runnerd-agent"))
+	}
+	if s.Namespace == "" {
+		s.Namespace = "default"
+	}
+	if s.PollTimeout <= 0 {
+		s.PollTimeout = defaultPollTimeout
+	}
+	if s.CleanupGracePeriod <= 0 {
+		s.CleanupGracePeriod = defaultCleanupGracePeriod
+	}
+	if s.AllowedPullPolicies == nil {
+		s.AllowedPullPolicies = s.PullPolicies
+	}
+	note(checkPolicies("pull_policy", s.PullPolicies))
+	note(checkPolicies("allowed_pull_policies", s.AllowedPullPolicies))
+
+	var err error
+	s.build, err = requirements("", s.Build)
+	note(err)
+	s.helper, err = requirements("helper_", s.Helper)
+	note(err)
+	s.service, err = requirements("service_", s.Service)
+	note(err)
+	s.pod, err = requirements("pod_", s.Pod)
+	note(err)
+	s.tolerations, err = tolerations(s.NodeTolerations)
+	note(err)
+	s.dnsPolicy, err = dnsPolicy(s.DNSPolicy)
+	note(err)
+	return s, errors.Join(problems...)
+}
+
+// tolerations translates "key=value" → effect, in the order of the keys.
+func tolerations(entries map[string]string) ([]corev1.Toleration, error) {
+	var list []corev1.Toleration
+	for _, entry := range slices.Sorted(maps.Keys(entries)) {
+		t := corev1.Toleration{Effect: corev1.TaintEffect(entries[entry])}
+		switch t.Effect {
+		case "", corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute:
+		default:
+			return nil, fmt.Errorf("node_tolerations: %q: unknown effect %q; use NoSchedule, PreferNoSchedule, NoExecute or \"\"", entry, t.Effect)
+		}
+		key, value, hasValue := strings.Cut(entry, "=")
+		t.Key, t.Value, t.Operator = key, value, corev1.TolerationOpEqual
+		if !hasValue {
+			t.Operator = corev1.TolerationOpExists
+		}
+		list = append(list, t)
+	}
+	return list, nil
+}

@@ -1,0 +1,135 @@
+package kubernetes
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// status returns the status of a container; nil when the kubelet has not told.
+func (s podState) status(container string) *corev1.ContainerStatus {
+	if s.pod == nil {
+		return nil
+	}
+	for i := range s.pod.Status.ContainerStatuses {
+		if c := &s.pod.Status.ContainerStatuses[i]; c.Name == container {
+			return c
+		}
+	}
+	return nil
+}
+
+func (s podState) terminated(container string) *corev1.ContainerStateTerminated {
+	if c := s.status(container); c != nil {
+		return c.State.Terminated
+	}
+	return nil
+}
+
+// scheduled reports whether the pod has, or had, a node.
+func (s podState) scheduled() bool { return s.pod != nil && s.pod.Spec.NodeName != "" }
+
+// started reports whether the job's two containers have been started.
+func (s podState) started() bool {
+	for _, name := range []string{containerHelper, containerBuild} {
+		c := s.status(name)
+		if c == nil || c.State.Running == nil && c.State.Terminated == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// over reports whether the helper writes no more.
+func (s podState) over() bool {
+	if s.pod == nil {
+		return false
+	}
+	phase := s.pod.Status.Phase
+	return s.gone || phase == corev1.PodFailed || phase == corev1.PodSucceeded || s.terminated(containerHelper) != nil
+}
+
+// waitsFor says what an unstarted pod waits for; "" when it is not known.
+func (s podState) waitsFor() string {
+	if s.pod == nil {
+		return "the cluster to show the pod"
+	}
+	if !s.scheduled() {
+		for _, c := range s.pod.Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+				return "a node: " + tidy(c.Message)
+			}
+		}
+		return "a node"
+	}
+	if t := findTrouble(s.pod); t != nil {
+		return fmt.Sprintf("container %s (image %q): %s: %s", t.container, t.image, t.state, tidy(t.message))
+	}
+	for _, c := range s.pod.Spec.Containers {
+		if st := s.status(c.Name); st == nil || st.State.Running == nil && st.State.Terminated == nil {
+			return fmt.Sprintf("container %s to start on node %s (its image %q may have to be pulled)", c.Name, s.pod.Spec.NodeName, c.Image)
+		}
+	}
+	return ""
+}
+
+// end says why a pod is over without a result.
+func (s podState) end() *job.Failure {
+	pod := s.pod
+	if pod == nil {
+		return job.Failf(job.RunnerSystemFailure, "pod is gone before the cluster showed it; somebody deleted it")
+	}
+	where := "on node " + pod.Spec.NodeName
+	if pod.Spec.NodeName == "" {
+		where = "before it had a node"
+	}
+	if pod.Status.Reason == "DeadlineExceeded" {
+		return job.Failf(job.JobExecutionTimeout, "pod %s was ended %s: it ran longer than activeDeadlineSeconds allows", pod.Name, where)
+	}
+	if why := s.disruption(); why != "" {
+		return job.Failf(job.RunnerSystemFailure, "pod %s was taken away by the cluster %s: %s", pod.Name, where, why)
+	}
+	if t := s.terminated(containerHelper); t != nil && pod.DeletionTimestamp == nil {
+		return job.Failf(job.RunnerSystemFailure, "helper container ended without a result %s: %s", where, ending(t))
+	}
+	if s.gone || pod.DeletionTimestamp != nil {
+		return job.Failf(job.RunnerSystemFailure, "pod %s was deleted from outside %s while the job ran", pod.Name, where)
+	}
+	return job.Failf(job.RunnerSystemFailure, "pod %s ended %s without a result: %s", pod.Name, where, tidy(pod.Status.Reason+" "+pod.Status.Message))
+}
+
+// disruption says why the cluster took the pod away: eviction, preemption,
+// drain, a lost node. "" when it did not say.
+func (s podState) disruption() string {
+	if s.pod == nil {
+		return ""
+	}
+	var parts []string
+	for _, c := range s.pod.Status.Conditions {
+		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
+			parts = append(parts, c.Reason+": "+tidy(c.Message))
+		}
+	}
+	if r := s.pod.Status.Reason; r != "" && r != "DeadlineExceeded" {
+		parts = append(parts, r+": "+tidy(s.pod.Status.Message))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// ending describes how a container ended.
+func ending(t *corev1.ContainerStateTerminated) string {
+	parts := []string{t.Reason, fmt.Sprintf("exit code %d", t.ExitCode)}
+	if t.Reason == "" {
+		parts = parts[1:]
+	}
+	if t.Signal != 0 {
+		parts = append(parts, fmt.Sprintf("signal %d", t.Signal))
+	}
+	if t.Message != "" && !strings.HasPrefix(t.Message, "{") {
+		parts = append(parts, tidy(t.Message))
+	}
+	return strings.Join(parts, ", ")
+}

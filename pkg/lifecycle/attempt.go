@@ -1,0 +1,168 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/runnerd/runnerd/pkg/executor"
+	"github.com/runnerd/runnerd/pkg/job"
+	"github.com/runnerd/runnerd/pkg/trace"
+)
+
+// An attempt is the state of one job while Handle goes on.
+type attempt struct {
+	runner   *Runner
+	job      *job.Job
+	plan     *job.Plan // nil when the job cannot be compiled
+	trace    *trace.Trace
+	observer Observer
+	log      *zap.Logger
+	ran      bool // the executor has been asked to run the plan
+}
+
+// run brings the job to its end and its log into the trace. It returns nil when
+// nothing is to be reported.
+func (a *attempt) run(ctx context.Context, planErr error, verdict trace.Verdict) *job.Outcome {
+	lines := newOwnLines(a.trace, a.logOptions())
+	lines.header(a.runner, a.job)
+	outcome, err := a.execute(ctx, lines, planErr, verdict)
+	if err != nil {
+		end := outcomeOf(err, a.job.Timeout)
+		if end == nil {
+			return nil
+		}
+		outcome = *end
+		lines.failed(outcome)
+	}
+	lines.close()
+	return &outcome
+}
+
+func (a *attempt) logOptions() job.LogOptions {
+	if a.plan != nil {
+		return a.plan.Log
+	}
+	return job.LogOptionsOf(a.job, a.runner.Plan)
+}
+
+// execute judges the job and runs it. Its error is for outcomeOf.
+func (a *attempt) execute(ctx context.Context, lines *ownLines, planErr error, verdict trace.Verdict) (job.Outcome, error) {
+	if planErr != nil {
+		return job.Outcome{}, planErr
+	}
+	if d := a.runner.Rules.Decide(a.plan, a.job.Git.Protected); d.Denied() {
+		a.log.Warn("job denied", zap.String("rule", d.Rule), zap.String("asked", d.Asked), zap.String("reason", d.Reason))
+		lines.denied(d)
+		return job.Outcome{}, job.Failf(job.RunnerSystemFailure, "%s", d.Summary())
+	}
+	if verdict == trace.Cancel {
+		return job.Outcome{}, job.Failf(job.JobCanceled, "canceled before it started")
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// The agent keeps the job's timeout; this is for the case that it cannot.
+	ctx, stop := context.WithTimeoutCause(ctx, a.job.Timeout+deadlineSlack, errDeadline)
+	defer stop()
+	signals := make(chan job.Signal, 1)
+	var forwarding sync.WaitGroup
+	forwarding.Go(func() { forward(ctx, a.trace.Signals(), signals, cancel) })
+	defer forwarding.Wait()
+	defer cancel(nil)
+
+	lines.prepare(a.runner.Plan.Executor)
+	a.ran = true
+	outcome, err := a.runner.Executor.Run(ctx, a.task(lines, signals))
+	return outcome, interrupted(err)
+}
+
+// deadlineSlack is how much later than the agent the daemon ends a job whose
+// time is up: the agent's clock starts with the pod.
+const deadlineSlack = 5 * time.Minute
+
+// interrupted names the end of the process's own context.
+func interrupted(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return errInterrupted
+	}
+	return err
+}
+
+func (a *attempt) task(lines *ownLines, signals <-chan job.Signal) executor.Task {
+	return executor.Task{
+		Plan: a.plan, Log: lines.jobLog(), Notes: lines, Signals: signals,
+		OnEvent: func(e job.Event) {
+			lines.observe(e)
+			if e.Phase != nil && !e.Phase.Done {
+				a.observer.Stage(e.Phase.Name)
+			}
+		},
+	}
+}
+
+// forward passes a cancel on to the executor, and turns an abort into the end
+// of the job's context. Signals come only as answers of GitLab, at most one of
+// each kind.
+func forward(ctx context.Context, from <-chan job.Signal, to chan<- job.Signal, cancel context.CancelCauseFunc) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case signal := <-from:
+			if signal == job.Abort {
+				cancel(executor.ErrAborted)
+				return
+			}
+			select {
+			case to <- signal:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// report sends the rest of the log and the final state.
+func (a *attempt) report(ctx context.Context, o job.Outcome) {
+	final := trace.Final{State: job.Success}
+	if o.State != job.Success {
+		reason := o.Reason
+		if o.State == job.Canceled {
+			reason = job.JobCanceled
+		}
+		final = trace.Final{State: job.Failed, Reason: reported(reason, a.job.Features.FailureReasons), ExitCode: o.ExitCode}
+	}
+	if err := a.trace.Finish(ctx, final); err != nil {
+		a.log.Error("job result not delivered", zap.String("outcome", string(o.State)), zap.Error(err))
+	}
+}
+
+// remove deletes what the executor made.
+func (a *attempt) remove(ctx context.Context) {
+	if !a.ran {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
+	if err := a.runner.Executor.Remove(ctx, executor.Task{Plan: a.plan}); err != nil {
+		a.log.Error("job not cleaned up", zap.Error(err))
+	}
+}
+
+func (a *attempt) finish(o *job.Outcome, took time.Duration) {
+	if o == nil {
+		a.observer.Finish(job.JobCanceled)
+		a.log.Info("job finished", zap.String("outcome", "aborted by GitLab"), zap.Duration("took", took))
+		return
+	}
+	fields := []zap.Field{zap.String("outcome", string(o.State)), zap.Duration("took", took)}
+	if o.State != job.Success {
+		fields = append(fields, zap.String("reason", string(o.Reason)), zap.Int("exit_code", o.ExitCode), zap.String("message", o.Message))
+	}
+	a.observer.Finish(o.Reason)
+	a.log.Info("job finished", fields...)
+}

@@ -1,0 +1,119 @@
+// Package lifecycle takes one job from received to reported: compile the plan,
+// judge it, run it, relay its log, report how it ended, clean up.
+package lifecycle
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/runnerd/runnerd/pkg/executor"
+	"github.com/runnerd/runnerd/pkg/job"
+	"github.com/runnerd/runnerd/pkg/policy"
+	"github.com/runnerd/runnerd/pkg/trace"
+)
+
+// Options are what a Runner works with. All are needed.
+type Options struct {
+	Plan     job.Options // the concurrent ids are set for each job
+	SystemID string
+	Rules    *policy.Rules
+	Executor executor.Executor
+	Trace    trace.Options // Job, Debug and Log are set for each job
+	Observe  func(*job.Job) Observer
+	Log      *zap.Logger
+
+	// ReportTimeout is how long the end of a job may take to reach GitLab when
+	// the process has been asked to stop.
+	ReportTimeout time.Duration
+}
+
+// An Observer is told where a job is; it counts. Its methods are not called
+// concurrently.
+type Observer interface {
+	Stage(name string)
+	Finish(reason job.Reason) // the reason as runnerd sees it; empty for success
+}
+
+// A Runner runs the jobs of one [[runners]] entry. It is safe for concurrent use.
+type Runner struct{ Options }
+
+// New returns a Runner. It starts nothing.
+func New(o Options) *Runner { return &Runner{o} }
+
+// removeTimeout bounds the clean-up behind a job.
+const removeTimeout = time.Minute
+
+// Handle takes j to its end. It blocks until GitLab has the job's log and
+// result, or does not want them, and nothing of the job is left.
+//
+// When ctx ends, a running job is stopped and reported as interrupted.
+func (r *Runner) Handle(ctx context.Context, j *job.Job, concurrentID, concurrentProjectID int) {
+	log := r.Log.With(zap.Int64("job", j.ID), zap.Int64("project", j.ProjectID))
+	started := time.Now()
+	options := r.Plan
+	options.ConcurrentID, options.ConcurrentProjectID = concurrentID, concurrentProjectID
+	plan, planErr := job.Compile(j, options)
+
+	report, stop := linger(ctx, r.ReportTimeout)
+	defer stop()
+	t := r.trace(j, plan, log)
+	verdict, err := t.Acknowledge(report)
+	if err != nil {
+		log.Warn("job not acknowledged; going on", zap.Error(err))
+	}
+	if verdict == trace.Drop {
+		log.Info("job dropped: GitLab does not want it any more")
+		return
+	}
+	log.Info("job received", zap.String("name", j.Name), zap.String("project_path", j.ProjectPath), zap.Duration("queued", j.QueueTime))
+
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		if err := t.Run(report); err != nil {
+			log.Warn("trace ended early", zap.Error(err))
+		}
+	})
+	defer sending.Wait()
+
+	observer := r.Observe(j)
+	a := &attempt{runner: r, job: j, plan: plan, trace: t, observer: observer, log: log}
+	outcome := a.run(ctx, planErr, verdict)
+	if outcome != nil {
+		a.report(report, *outcome)
+	}
+	stop() // the trace has nothing left to send
+	a.remove(report)
+	a.finish(outcome, time.Since(started))
+}
+
+func (r *Runner) trace(j *job.Job, plan *job.Plan, log *zap.Logger) *trace.Trace {
+	o := r.Trace
+	o.Job, o.Log = job.Credentials{ID: j.ID, Token: j.Token}, log
+	o.Debug = plan != nil && plan.Debug
+	return trace.New(o)
+}
+
+// linger returns a context that outlives ctx by patience, so that what ctx has
+// stopped can still be reported.
+func linger(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var mu sync.Mutex
+	var timer *time.Timer
+	unregister := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		timer = time.AfterFunc(patience, cancel)
+	})
+	return longer, func() {
+		unregister()
+		mu.Lock()
+		defer mu.Unlock()
+		if timer != nil {
+			timer.Stop()
+		}
+		cancel()
+	}
+}
