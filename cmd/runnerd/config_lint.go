@@ -7,7 +7,12 @@ import (
 )
 
 func configCommand(a *app) *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Look at the configuration", Args: noCommand, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Look at the configuration",
+		Args:  noCommand,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(&cobra.Command{
 		Use:   "lint [FILE]",
 		Short: "Check a configuration file and start nothing",
@@ -16,7 +21,7 @@ func configCommand(a *app) *cobra.Command {
 Each problem is one line on standard error (file, line, key, what to do) and
 makes the exit code 2. Keys of GitLab Runner that have no effect are listed on
 standard output, each with its reason; they leave the exit code 0.`,
-		Args: cobra.MaximumNArgs(1),
+		Args: func(c *cobra.Command, args []string) error { return noArgs(c, args[min(1, len(args)):]) },
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				a.configPath = args[0]

@@ -248,7 +248,7 @@ func (d *daemon) apply(stop stopper, c *config.Config) error {
 	d.config = c
 	d.slots.SetLimit(c.Concurrent)
 	d.level.SetLevel(logLevel(c.LogLevel))
-	d.process.ConfigLoaded(c.Concurrent)
+	d.process.ConfigLoaded()
 	return nil
 }
 

@@ -76,7 +76,7 @@ func runDemo(ctx context.Context, a *app, f demoFlags) error {
 		if err != nil {
 			return err
 		}
-		return d.run(stopper{drain: ctx, force: ctx})
+		return d.run(stopper{drain: ctx, force: context.WithoutCancel(ctx)})
 	}
 	err = demo.Run(ctx, demo.Options{Out: a.stdout, Address: f.listen, Image: f.image, Daemon: daemon})
 	if errors.Is(err, context.Canceled) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"github.com/runnerd/runnerd/pkg/config"
 	"github.com/runnerd/runnerd/pkg/gitlab"
@@ -24,9 +25,6 @@ const undoTimeout = 30 * time.Second
 // register adds a runner. The file is edited in memory first, with a made-up
 // token: what is wrong with it shows before GitLab hears of the runner.
 func (a *app) register(ctx context.Context, f registerFlags, flags *pflag.FlagSet) error {
-	if err := a.ask(&f); err != nil {
-		return err
-	}
 	ignored, err := f.check(flags)
 	if err != nil {
 		return err
@@ -170,9 +168,5 @@ func (a *app) ask(f *registerFlags) error {
 // isTerminal reports whether somebody can answer questions on r.
 func isTerminal(r any) bool {
 	f, ok := r.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -57,7 +57,6 @@ func (d *daemon) newEntry(c *config.Config, r config.Runner) (*entry, error) {
 		return nil, err
 	}
 	id := metrics.Runner{ShortToken: r.ShortToken(), Name: r.Name, SystemID: d.systemID}
-	d.process.Limit(id, r.Limit)
 	e.runner = lifecycle.New(lifecycle.Options{
 		Plan: d.planOptions(r), SystemID: d.systemID, Rules: rules, Executor: place,
 		Trace:   trace.Options{API: client, Budget: d.budget},
@@ -65,7 +64,7 @@ func (d *daemon) newEntry(c *config.Config, r config.Runner) (*entry, error) {
 		Log:     e.log, ReportTimeout: c.ShutdownTimeout.Duration(),
 	})
 	e.poller = poller.New(poller.Options{
-		Source: client, Handler: handler{e}, Slots: d.slots, Metrics: d.polling, Log: e.log,
+		Source: client, Handler: handler{e}, Slots: d.slots, Metrics: d.polling, Log: d.log,
 		Labels: poller.Labels{Runner: id.ShortToken, RunnerName: id.Name, SystemID: id.SystemID},
 		Settings: poller.Settings{
 			Limit: r.Limit, RequestConcurrency: r.RequestConcurrency, CheckInterval: c.CheckInterval.Duration(),

@@ -75,6 +75,9 @@ environment variable, named in brackets.`,
 			if err := fromEnvironment(c.Flags()); err != nil {
 				return err
 			}
+			if err := a.ask(&f); err != nil { // an interrupt ends the questions as it ends any program
+				return err
+			}
 			return withInterrupt(c.Context(), func(ctx context.Context) error { return a.register(ctx, f, c.Flags()) })
 		},
 	}

@@ -50,6 +50,8 @@ wrong and nothing was started.`,
 		SilenceUsage:  true,
 		Args:          noCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	path := config.DefaultPath
 	if p := os.Getenv("CONFIG_FILE"); p != "" {

@@ -17,7 +17,7 @@ import (
 func follow(ctx context.Context, out io.Writer, j *standin.Job) error {
 	printed := 0
 	print := func(text string) {
-		fmt.Fprint(out, indent(sections.ReplaceAllString(text[printed:], "")))
+		fmt.Fprint(out, indent(withoutSections(text[printed:])))
 		printed = len(text)
 	}
 	return j.Until(ctx, func(j *standin.Job) bool {
@@ -37,9 +37,21 @@ func final(s standin.State) bool {
 	return s == standin.Success || s == standin.Failed || s == standin.Canceled
 }
 
-// sections are the markers around foldable parts of a log; GitLab's page shows
-// them as folds, a terminal not at all.
-var sections = regexp.MustCompile(`section_(?:start|end):\d+:[A-Za-z0-9_.-]+(?:\[[^\]]*\])?\r\x1b\[0K`)
+var sectionMarker = regexp.MustCompile(`section_(?:start|end):\d+:[A-Za-z0-9_.-]+(?:\[[^\]]*\])?\r\x1b\[0K`)
+
+// withoutSections removes the markers around the parts of a log that GitLab's
+// page can fold, and the lines that held nothing else.
+func withoutSections(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		shown := sectionMarker.ReplaceAllString(line, "")
+		if shown != line && strings.TrimSpace(shown) == "" {
+			continue
+		}
+		out.WriteString(shown)
+	}
+	return out.String()
+}
 
 func indent(text string) string {
 	if text == "" {

@@ -6,8 +6,12 @@ import (
 	"time"
 )
 
-// URL is what belongs into a runner's configuration as `url`.
+// URL is what belongs into a runner's configuration as `url`: the external
+// URL if there is one, else that of the listener.
 func (s *Server) URL() string {
+	if s.opts.ExternalURL != "" {
+		return strings.TrimSuffix(s.opts.ExternalURL, "/")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.url + s.opts.PathPrefix

@@ -6,7 +6,7 @@ import "time"
 // with live traces that are archived at once.
 type Options struct {
 	PathPrefix  string // relative URL root, for example "/gitlab"
-	ExternalURL string // the URL that payloads name; default: that of the listener
+	ExternalURL string // what payloads name, with the prefix; default: the listener's URL
 
 	Polling        time.Duration // how long a job request is held; default 50 s; < 0: no long polling
 	TraceInterval  time.Duration // X-GitLab-Trace-Update-Interval, whole seconds; default 3 s

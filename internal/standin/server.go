@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -22,14 +23,14 @@ type Server struct {
 	requestIDs requestIDs
 	rates      rates
 
-	closed  chan struct{}
-	active  sync.WaitGroup // requests being handled and the serving goroutines
-	servers []*http.Server
+	closed chan struct{}
+	active sync.WaitGroup // requests being handled and the serving goroutines
 
 	mu          sync.Mutex // guards all below
+	servers     []*http.Server
 	changed     chan struct{}
 	closing     bool
-	url         string // of the API listener, without the prefix
+	url         string // at which the API is reached, without the prefix
 	storageURL  string
 	authority   *authority // nil without TLS
 	dir         string     // holds the repositories; made when first needed
@@ -126,7 +127,7 @@ func (s *Server) Start(l net.Listener) error {
 	var conf *tls.Config
 	scheme := "http"
 	if s.opts.TLS {
-		ca, err := newAuthority(append(s.opts.TLSHosts, host, "localhost"))
+		ca, err := newAuthority(append([]string{s.publicHost(host), "localhost", "127.0.0.1"}, s.opts.TLSHosts...))
 		if err != nil {
 			return errors.Join(err, storage.Close())
 		}
@@ -137,11 +138,27 @@ func (s *Server) Start(l net.Listener) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.url = scheme + "://" + l.Addr().String()
-	s.storageURL = scheme + "://" + storage.Addr().String()
+	s.url = scheme + "://" + net.JoinHostPort(s.publicHost(host), port(l))
+	s.storageURL = scheme + "://" + net.JoinHostPort(s.publicHost(host), port(storage))
 	s.serve(l, conf)
 	s.serve(storage, conf)
 	return nil
+}
+
+// publicHost is the name under which clients reach a listener at host.
+func (s *Server) publicHost(host string) string {
+	if u, err := url.Parse(s.opts.ExternalURL); err == nil && u.Hostname() != "" {
+		return u.Hostname()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return host
+}
+
+func port(l net.Listener) string {
+	_, p, _ := net.SplitHostPort(l.Addr().String()) // the address of a TCP listener has one
+	return p
 }
 
 func (s *Server) serve(l net.Listener, conf *tls.Config) {

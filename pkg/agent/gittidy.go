@@ -40,28 +40,29 @@ func tidyRepository(dir string) (existing bool, err error) {
 
 // tidyGitDir tidies one git directory, and those of the submodules in it.
 func tidyGitDir(root *os.Root, dir string) error {
-	for _, name := range []string{"config", "config.worktree", "hooks", "index.lock", "shallow.lock", "HEAD.lock", "config.lock", "commondir"} {
-		if err := root.RemoveAll(filepath.Join(dir, name)); err != nil {
+	return fs.WalkDir(root.FS(), dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
 			return err
 		}
-	}
-	modules := filepath.Join(dir, "modules")
-	// Submodules are set up again from .gitmodules; what they fetched stays
-	// useful only together with their configuration, so it goes too.
-	if err := root.RemoveAll(modules); err != nil {
-		return err
-	}
-	return fs.WalkDir(root.FS(), filepath.ToSlash(filepath.Join(dir, "refs")), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".lock") {
-			return ignoreMissing(err)
+		switch entry.Name() {
+		case "objects":
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+		case "hooks":
+			if err := root.RemoveAll(path); err != nil || !entry.IsDir() {
+				return err
+			}
+			return fs.SkipDir
+		case "config", "config.worktree", "commondir":
+			// A branch may have such a name, too.
+			if !strings.Contains(path, "/refs/") && !strings.Contains(path, "/logs/") {
+				return root.RemoveAll(path)
+			}
 		}
-		return root.Remove(path)
-	})
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+		if strings.HasSuffix(path, ".lock") && !entry.IsDir() {
+			return root.Remove(path)
+		}
 		return nil
-	}
-	return err
+	})
 }

@@ -184,7 +184,8 @@ func services(from []Service, vars []Variable, tempDir string) []Service {
 	var list []Service
 	for _, s := range from {
 		s.Name = strings.TrimSpace(Expand(s.Name, vars, tempDir))
-		s.Aliases = expandEach(s.Aliases, vars, tempDir)
+		// One variable may hold several names.
+		s.Aliases = strings.FieldsFunc(Expand(strings.Join(s.Aliases, " "), vars, tempDir), isAliasSeparator)
 		s.PullPolicies = expandEach(s.PullPolicies, vars, tempDir)
 		own := make([]Variable, len(s.Variables))
 		scope := slices.Concat(vars, s.Variables)
@@ -199,6 +200,8 @@ func services(from []Service, vars []Variable, tempDir string) []Service {
 	}
 	return list
 }
+
+func isAliasSeparator(r rune) bool { return r == ' ' || r == ',' }
 
 func expandEach(list []string, vars []Variable, tempDir string) []string {
 	out := make([]string, 0, len(list))

@@ -43,6 +43,9 @@ type Runner struct{ Options }
 // New returns a Runner. It starts nothing.
 func New(o Options) *Runner { return &Runner{o} }
 
+// acknowledgeTimeout bounds the first word to GitLab about a job.
+const acknowledgeTimeout = 10 * time.Second
+
 // removeTimeout bounds the clean-up behind a job.
 const removeTimeout = time.Minute
 
@@ -60,7 +63,7 @@ func (r *Runner) Handle(ctx context.Context, j *job.Job, concurrentID, concurren
 	report, stop := linger(ctx, r.ReportTimeout)
 	defer stop()
 	t := r.trace(j, plan, log)
-	verdict, err := t.Acknowledge(report)
+	verdict, err := acknowledge(report, t)
 	if err != nil {
 		log.Warn("job not acknowledged; going on", zap.Error(err))
 	}
@@ -94,6 +97,14 @@ func (r *Runner) trace(j *job.Job, plan *job.Plan, log *zap.Logger) *trace.Trace
 	o.Job, o.Log = job.Credentials{ID: j.ID, Token: j.Token}, log
 	o.Debug = plan != nil && plan.Debug
 	return trace.New(o)
+}
+
+// acknowledge tells GitLab that the job runs. A GitLab that is busy is not
+// waited for: the trace says it again with the first bytes of the log.
+func acknowledge(ctx context.Context, t *trace.Trace) (trace.Verdict, error) {
+	ctx, cancel := context.WithTimeout(ctx, acknowledgeTimeout)
+	defer cancel()
+	return t.Acknowledge(ctx)
 }
 
 // linger returns a context that outlives ctx by patience, so that what ctx has

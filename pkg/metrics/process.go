@@ -25,8 +25,6 @@ type Process struct {
 	state        *prometheus.GaugeVec
 	configLoaded prometheus.Counter
 	configErrors prometheus.Counter
-	concurrent   prometheus.Gauge
-	limit        *prometheus.GaugeVec
 }
 
 // NewProcess makes the process metrics and registers them, with Go's and the
@@ -46,14 +44,8 @@ func NewProcess(reg prometheus.Registerer, b Build) *Process {
 		configErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gitlab_runner_configuration_loading_error_total", Help: "How often loading the configuration failed.",
 		}),
-		concurrent: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "gitlab_runner_concurrent", Help: "The configured number of jobs at the same time.",
-		}),
-		limit: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "gitlab_runner_limit", Help: "The configured number of jobs at the same time of one runner; 0 is unlimited.",
-		}, runnerLabels),
 	}
-	reg.MustRegister(info, p.state, p.configLoaded, p.configErrors, p.concurrent, p.limit,
+	reg.MustRegister(info, p.state, p.configLoaded, p.configErrors,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.State(Starting)
 	return p
@@ -70,16 +62,8 @@ func (p *Process) State(now string) {
 	}
 }
 
-// ConfigLoaded says that a configuration with this concurrency is in force.
-func (p *Process) ConfigLoaded(concurrent int) {
-	p.configLoaded.Inc()
-	p.concurrent.Set(float64(concurrent))
-}
+// ConfigLoaded says that a configuration has come into force.
+func (p *Process) ConfigLoaded() { p.configLoaded.Inc() }
 
 // ConfigFailed says that a configuration could not be loaded.
 func (p *Process) ConfigFailed() { p.configErrors.Inc() }
-
-// Limit says how many jobs a runner may have at the same time.
-func (p *Process) Limit(r Runner, limit int) {
-	p.limit.WithLabelValues(r.values()...).Set(float64(limit))
-}

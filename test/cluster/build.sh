@@ -50,4 +50,7 @@ if [[ ! -x $dir/cluster ]]; then
 	fi
 	flock -u 9
 fi
+touch "$dir"
+# A cluster that is up restarts components from the program it was started with.
+find "$cache/cluster" -mindepth 1 -maxdepth 1 -type d -mtime +7 -exec rm -rf {} +
 printf '%s\n' "$dir/cluster"

@@ -42,6 +42,8 @@ type attempt struct {
 	answered    bool                 // the helper has seen the cancel
 	gaveUp      bool                 // it has not: the pod was deleted for the cancel's sake
 	deleteUntil time.Time            // when a pod that is being deleted must be over
+	silentSince time.Time            // since when an ended helper brings nothing
+	heard       int64                // the next frame then
 }
 
 func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *attempt {

@@ -16,7 +16,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttest "k8s.io/client-go/testing"
 
 	"github.com/runnerd/runnerd/pkg/executor"
 	"github.com/runnerd/runnerd/pkg/executor/kubernetes"
@@ -38,7 +40,15 @@ type cluster struct {
 }
 
 func newCluster(t *testing.T) *cluster {
-	return &cluster{Clientset: fake.NewClientset(), t: t, logs: map[string]*podLog{}}
+	c := &cluster{Clientset: fake.NewClientset(), t: t, logs: map[string]*podLog{}}
+	// A kubelet ends the streams of a pod that goes, unless the node is lost.
+	c.PrependReactor("delete", "pods", func(action clienttest.Action) (bool, runtime.Object, error) {
+		if log := c.log(action.(clienttest.DeleteAction).GetName()); !log.lost {
+			log.end()
+		}
+		return false, nil, nil
+	})
+	return c
 }
 
 // log returns the helper's log of a pod; it is refused until it is opened.
@@ -141,6 +151,7 @@ type podLog struct {
 	mu      sync.Mutex
 	opened  bool
 	ended   bool
+	lost    bool // its node is: streams stay open
 	frames  [][]byte
 	times   []time.Time
 	next    frame.Frame

@@ -96,6 +96,10 @@ const (
 	// deletePatience is how long a pod may outlive its deletion's grace period.
 	deletePatience = 30 * time.Second
 
+	// silencePatience is how long an open log stream may bring nothing after
+	// its helper ended.
+	silencePatience = 30 * time.Second
+
 	// slowPull is how long a pull may take before the job's log mentions it.
 	slowPull = 3 * time.Second
 

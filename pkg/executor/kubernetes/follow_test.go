@@ -48,7 +48,7 @@ func TestRotatedLogIsAskedForAgain(t *testing.T) {
 		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
 		log := r.start()
 		log.write("one\n")
-		synctest.Wait()
+		time.Sleep(time.Second)
 		r.change(log, func() { log.opened = false; log.epoch++ })
 		log.write("two\n")
 		lost := log.frames[1]
@@ -163,6 +163,28 @@ func TestEndsWithoutAResult(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The API server's connection to a lost node says nothing and does not end.
+func TestStreamOfALostNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("begun\n")
+		time.Sleep(time.Second)
+		r.change(log, func() { log.lost = true })
+		r.update(func(p *corev1.Pod) {
+			p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "NodeLost", "Node node-1 which was running pod is unresponsive"
+		})
+		took := r.wait()
+		var failure *job.Failure
+		if !errors.As(r.err, &failure) || failure.Reason != job.RunnerSystemFailure || !strings.Contains(failure.Message, "NodeLost") {
+			t.Errorf("Run = %+v, %v", r.outcome, r.err)
+		}
+		if took != 30*time.Second {
+			t.Errorf("took %v, want 30s", took)
+		}
+	})
 }
 
 func TestBuildContainerKilledForMemory(t *testing.T) {

@@ -17,7 +17,7 @@ type GapError struct {
 }
 
 func (e *GapError) Error() string {
-	return fmt.Sprintf("log stream: frame %d came where frame %d should be", e.GotSeq, e.WantSeq)
+	return fmt.Sprintf("log stream: frame %d is missing or cut; frame %d came", e.WantSeq, e.GotSeq)
 }
 
 // A WriteError is what the job's log answered to a write.

@@ -42,8 +42,8 @@ func New(out io.Writer, onEvent func(job.Event), log *zap.Logger) *Relay {
 
 // Copy reads frames from in until the stream ends or the result came; both are
 // a nil error, and [Relay.Result] tells them apart. It may be called again with
-// a new stream that begins with a line seen before, or inside one; its first
-// line is never taken as new. The package comment lists the errors.
+// a new stream that begins with a line seen before, or inside one; a new frame
+// in its first line is a gap. The package comment lists the errors.
 //
 // Copy looks at ctx between frames; to end a read that blocks, close in. A
 // write to the log that blocks has to be ended by the log.
@@ -77,7 +77,7 @@ func (r *Relay) NextSeq() int64 {
 func (r *Relay) Behind() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ahead > r.next
+	return r.ahead >= r.next && r.ahead > 0
 }
 
 // Bytes returns how many log bytes have been written.
@@ -103,7 +103,7 @@ func (r *Relay) copy(ctx context.Context, in io.Reader, resent bool) error {
 	// A stream that is cut out of a log file by time or by rotation may begin
 	// with the tail of a line, and a tail may look like a frame when the job
 	// printed one. So the first line of a later stream is good for a frame that
-	// was seen already, and for nothing else.
+	// was seen already; what looks new there is a gap before it.
 	cut := r.NextSeq() > 0
 	for ; ; cut = false {
 		if err := ctx.Err(); err != nil {
@@ -122,28 +122,27 @@ func (r *Relay) copy(ctx context.Context, in io.Reader, resent bool) error {
 		case err != nil:
 			return fmt.Errorf("read log stream: %w", err)
 		}
-		if f.Seq >= r.NextSeq() && cut {
-			continue
-		}
-		done, err := r.accept(f, resent)
+		done, err := r.accept(f, cut, resent)
 		if err != nil || done {
 			return err
 		}
 	}
 }
 
-// accept takes one frame; done says that it was the last.
-func (r *Relay) accept(f frame.Frame, resent bool) (done bool, err error) {
+// accept takes one frame; done says that it was the last. A frame in a line
+// that may be cut is never new.
+func (r *Relay) accept(f frame.Frame, cut, resent bool) (done bool, err error) {
 	next, offset := r.NextSeq(), r.Bytes()
+	gap := f.Seq > next || f.Seq == next && cut
 	switch {
 	case f.Seq < next && f.Offset > offset:
 		return false, fmt.Errorf("%w: frame %d again, at byte %d, but only %d bytes came before", ErrCorrupt, f.Seq, f.Offset, offset)
 	case f.Seq < next:
 		return false, nil
-	case f.Seq > next && resent:
+	case gap && resent:
 		r.skip(f.Seq)
 		return false, nil
-	case f.Seq > next:
+	case gap:
 		return false, &GapError{WantSeq: next, GotSeq: f.Seq}
 	case f.Offset != offset:
 		return false, fmt.Errorf("%w: frame %d is at byte %d, but %d bytes came before", ErrCorrupt, f.Seq, f.Offset, offset)

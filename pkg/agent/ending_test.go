@@ -1,0 +1,195 @@
+package agent_test
+
+import (
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+var canceledOutcome = job.Outcome{State: job.Canceled, Reason: job.JobCanceled, Message: "canceled"}
+
+func TestCancelDuringScript(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "echo started; sleep 60", "echo not reached")
+	p.addAfterScript("echo after $CI_JOB_STATUS")
+	p.onLog = once("\nstarted\n", func(p *pod) { p.tell("signal", "cancel") })
+	wantOutcome(t, p.run(), canceledOutcome)
+	p.wants("started", "WARNING: script canceled externally (UI, API)", "after canceled", "ERROR: Job failed: canceled")
+	p.wantsNot("\nnot reached")
+	canceling := 0
+	for _, e := range p.events {
+		if e.Canceling {
+			canceling++
+		}
+	}
+	if canceling != 1 {
+		t.Errorf("%d events say that the job is canceling, want 1", canceling)
+	}
+}
+
+func TestCancelOfAScriptThatDoesNotFail(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "trap 'exit 0' TERM; echo started; sleep 60")
+	p.onLog = once("\nstarted\n", func(p *pod) { p.tell("signal", "cancel") })
+	wantOutcome(t, p.run(), canceledOutcome)
+}
+
+func TestCancelOfAScriptThatIgnoresIt(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "trap '' TERM; echo started; while sleep 1; do :; done")
+	p.addAfterScript("echo after $CI_JOB_STATUS")
+	p.onLog = once("\nstarted\n", func(p *pod) { p.tell("signal", "cancel") })
+	wantOutcome(t, p.run(), canceledOutcome)
+	p.wants("after canceled")
+}
+
+func TestCancelDuringAfterScriptChangesNothing(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "true")
+	p.addAfterScript("echo after; sleep 1", "echo end")
+	p.onLog = once("\nafter\n", func(p *pod) { p.tell("signal", "cancel") })
+	wantOutcome(t, p.run(), exited(0))
+	p.wants("after", "end")
+}
+
+func TestCancelBeforeTheBuildStarts(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "true")
+	p.addAfterScript("true")
+	p.noBuild = true
+	p.onLog = once("Skipping Git submodules", func(p *pod) { p.tell("signal", "cancel") })
+	wantOutcome(t, p.run(), canceledOutcome)
+	if strings.Contains(p.phases(), "script ") || strings.HasSuffix(p.phases(), "_script") {
+		t.Errorf("phases %q, want no script", p.phases())
+	}
+}
+
+func TestStop(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "trap '' TERM; echo started; while sleep 1; do :; done")
+	p.addAfterScript("echo after")
+	p.onLog = once("\nstarted\n", func(p *pod) { p.tell("signal", "stop") })
+	began := time.Now()
+	if got := p.run(); got.State != job.Canceled {
+		t.Errorf("outcome %+v, want canceled", got.Outcome)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("stopping took %s, want no grace", took)
+	}
+	p.wantsNot("\nafter\n")
+}
+
+func TestJobTimeout(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "echo started; sleep 60")
+	p.addAfterScript("echo after")
+	p.helper.Timeout = time.Second
+	wantOutcome(t, p.run(), job.Outcome{State: job.Failed, Reason: job.JobExecutionTimeout, Message: "execution took longer than 1s seconds"})
+	p.wants("started", "ERROR: Job failed: execution took longer than 1s seconds")
+	p.wantsNot("\nafter\n")
+	if !strings.Contains(p.text(), "could not run to completion because the timeout was exceeded") {
+		t.Errorf("log says nothing of the timeout:\n%s", p.text())
+	}
+}
+
+func TestScriptTimeout(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "echo started; sleep 60")
+	p.addAfterScript("echo after $CI_JOB_STATUS")
+	p.helper.Steps[0].Timeout = time.Second
+	got := p.run()
+	if got.Reason != job.JobExecutionTimeout || got.State != job.Failed {
+		t.Errorf("outcome %+v, want a timeout", got.Outcome)
+	}
+	p.wants("started", "after timedout")
+}
+
+func TestAfterScriptTimeout(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "true")
+	p.addAfterScript("echo after; sleep 60")
+	p.helper.Steps[1].Timeout = time.Second
+	wantOutcome(t, p.run(), exited(0))
+	p.wants("after", "WARNING: after_script failed, but job will continue unaffected: after_script took longer than 1s (RUNNER_AFTER_SCRIPT_TIMEOUT)")
+}
+
+func TestClusterStopsThePod(t *testing.T) {
+	want := job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "pod was asked to stop by the cluster"}
+	for name, signal := range map[string]func(*pod){
+		"helper first": func(p *pod) { p.helperCmd.Process.Signal(syscall.SIGTERM) },
+		"build first":  func(p *pod) { p.buildCmd.Process.Signal(syscall.SIGTERM) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPod(t, "echo started; sleep 60")
+			p.addAfterScript("echo after")
+			p.onLog = once("\nstarted\n", signal)
+			wantOutcome(t, p.run(), want)
+			p.wantsNot("\nafter\n")
+		})
+	}
+}
+
+func TestBuildContainerDies(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "echo started; sleep 60 & echo $! > pid; wait")
+	p.addAfterScript("echo after")
+	p.onLog = once("\nstarted\n", func(p *pod) { p.buildCmd.Process.Kill() })
+	wantOutcome(t, p.run(), job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "the build container ended while the script ran"})
+}
+
+func TestHelperDies(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "echo $$ > $CI_PROJECT_DIR/pid; echo started; sleep 60")
+	p.build.Variables = []job.Variable{{Key: "CI_PROJECT_DIR", Value: p.build.ProjectDir}}
+	p.runHelperToDeath("\nstarted\n")
+	pid, err := os.ReadFile(p.path("builds", "group", "project", "pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat("/proc/" + strings.TrimSpace(string(pid))); err == nil {
+		t.Error("the script outlives helper and build agent")
+	}
+}
+
+func TestUnknownPlanVersion(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "true")
+	p.build.Version = 99
+	got := p.run()
+	if got.Reason != job.RunnerSystemFailure || !strings.Contains(got.Message, "version 99") {
+		t.Errorf("outcome %+v, want one that names version 99", got.Outcome)
+	}
+}
+
+func TestResend(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "echo started; while ! test -e go; do sleep 0.02; done; echo end")
+	p.onLog = once("\nstarted\n", func(p *pod) { p.tell("resend", "2 a") })
+	p.onResent = func(p *pod) {
+		if err := os.WriteFile(p.helper.ProjectDir+"/go", nil, 0o644); err != nil {
+			p.t.Error(err)
+		}
+	}
+	wantOutcome(t, p.run(), exited(0))
+	if p.resent == 0 {
+		t.Error("no frame came again")
+	}
+}
+
+func TestTerminationLog(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "exit 5")
+	if err := os.WriteFile(p.path("termination-log"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wantOutcome(t, p.run(), exited(5))
+	text, err := os.ReadFile(p.path("termination-log"))
+	if err != nil || !strings.Contains(string(text), `"exit_code":5`) {
+		t.Errorf("termination log %q, %v", text, err)
+	}
+}
