@@ -162,7 +162,7 @@ func (p *Poller) Run(ctx, jobs context.Context) error {
 func (p *Poller) report(plan *schedule, o outcome, wait time.Duration) {
 	p.meter.asked(o, plan)
 	switch status := o.status(); {
-	case o.err == nil || o.hasJob():
+	case o.err == nil || o.hasJob() || errors.Is(o.err, context.Canceled):
 	case status == http.StatusForbidden && wait == plan.s.UnhealthyInterval:
 		p.log.Error("GitLab refuses the runner's token; pausing. Was the runner deleted, or its token reset?",
 			zap.Error(o.err), zap.Int("refusals", plan.unhealthy), zap.Duration("pause", wait))

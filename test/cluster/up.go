@@ -90,7 +90,7 @@ func (a *app) boot(ctx context.Context, c state.Cluster) error {
 	if err := cgroup.Create(c.Cgroup()); err != nil {
 		return err
 	}
-	if err := netns.Create(ctx, c.Netns(), state.NodeCIDR); err != nil {
+	if err := netns.Create(ctx, c.Netns(), state.NodeCIDR, state.ServiceCIDR); err != nil {
 		return err
 	}
 	progress, w, err := os.Pipe()

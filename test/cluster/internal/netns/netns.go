@@ -1,8 +1,10 @@
 // Package netns makes, enters and removes the network namespace of a cluster.
 //
 // Inside it are the loopback device, one bridge without ports that carries the
-// node's address, and a default route that leads to that bridge: packets for
-// the outside find a route, as kube-proxy and the kubelet want it, and end there.
+// node's address, and a default route over that bridge, for programs that look
+// for one. More specific routes tell whoever wants to go outside at once that
+// there is no way, but for Services: a route is looked up before the address
+// is translated.
 package netns
 
 import (
@@ -31,9 +33,9 @@ func Exists(name string) bool {
 	return err == nil
 }
 
-// Create makes the namespace with the node's address (in CIDR form) in it. It
-// does without "ip netns add", which leaves a mount of /run/netns behind.
-func Create(ctx context.Context, name, node string) error {
+// Create makes the namespace with the node's address in it and a route for
+// Services, both in CIDR form. It does without "ip netns add", which leaves a mount of /run/netns behind.
+func Create(ctx context.Context, name, node, services string) error {
 	addr, _, err := net.ParseCIDR(node)
 	if err != nil {
 		return err
@@ -58,7 +60,8 @@ func Create(ctx context.Context, name, node string) error {
 	return Do(name, func() error {
 		cmd := exec.CommandContext(ctx, "ip", "-batch", "-")
 		cmd.Stdin = strings.NewReader(fmt.Sprintf("link set lo up\nlink add node0 type bridge\naddr add %s dev node0\n"+
-			"link set node0 up\nroute add default dev node0 src %s\n", node, addr))
+			"link set node0 up\nroute add default dev node0 src %s\nroute add %s dev node0 src %s\n"+
+			"route add unreachable 0.0.0.0/1\nroute add unreachable 128.0.0.0/1\n", node, addr, services, addr))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("ip: %w: %s", err, strings.TrimSpace(string(out)))
 		}
