@@ -22,7 +22,7 @@ build: ## Build runnerd and runnerd-agent into bin/
 	@$(BUILD) -o bin/ ./cmd/runnerd ./cmd/runnerd-agent
 
 .PHONY: build-e2e
-build-e2e: build-e2e ## Build the end-to-end suite as well
+build-e2e: build ## Build the end-to-end suite as well
 	@go test -c -tags e2e -o bin/e2e.test ./test/e2e
 
 .PHONY: demo

@@ -54,7 +54,9 @@ func newGitServer(t testing.TB) *gitServer {
 		if s.onFetch != nil && strings.HasSuffix(r.URL.Path, "/git-upload-pack") {
 			s.onFetch()
 		}
-		backend.ServeHTTP(w, r)
+		if !s.serveLFS(w, r) {
+			backend.ServeHTTP(w, r)
+		}
 	}))
 	t.Cleanup(server.Close)
 	s.url = server.URL
@@ -66,7 +68,7 @@ func (s *gitServer) repo(name string, files map[string]string, args ...string) (
 	s.t.Helper()
 	bare := filepath.Join(s.dir, name+".git")
 	work := s.t.TempDir()
-	git(s.t, "", append([]string{"init", "-q", "--bare"}, append(args, bare)...)...)
+	git(s.t, "", append([]string{"init", "-q", "--bare", "-b", "main"}, append(args, bare)...)...)
 	git(s.t, bare, "config", "uploadpack.allowAnySHA1InWant", "true")
 	git(s.t, "", append([]string{"init", "-q", "-b", "main"}, append(args, work)...)...)
 	for path, text := range files {
@@ -98,7 +100,7 @@ func (s *gitServer) commit(name string, files, modules map[string]string) (sha s
 	}
 	for path, source := range modules {
 		git(s.t, work, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", filepath.Join(s.dir, source+".git"), path)
-		git(s.t, work, "config", "-f", ".gitmodules", "submodule."+path+".url", "../"+source+".git")
+		git(s.t, work, "config", "-f", ".gitmodules", "submodule."+path+".url", "../"+filepath.Base(source)+".git")
 	}
 	git(s.t, work, "add", "-A")
 	git(s.t, work, "commit", "-q", "-m", "next")

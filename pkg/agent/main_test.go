@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // agentBinary is the program under test, built for this run.
@@ -28,11 +30,15 @@ func buildAndRun(m *testing.M) int {
 		return 1
 	}
 	agentBinary = filepath.Join(dir, "runnerd-agent")
-	build := exec.Command("go", "build", "-o", agentBinary, "github.com/runnerd/runnerd/cmd/runnerd-agent")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.Command("go", "build", raceFlag, "-o", agentBinary, "github.com/runnerd/runnerd/cmd/runnerd-agent")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the agent: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if err := goleak.Find(); err != nil && code == 0 {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }

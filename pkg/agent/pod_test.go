@@ -29,6 +29,7 @@ type pod struct {
 	env       []string                 // of both processes
 	buildUser *syscall.Credential      // nil: the test's own
 	noBuild   bool                     // there is no build process
+	newPIDs   bool                     // each process is PID 1
 	onLog     func(p *pod, log string) // after each frame
 
 	onResent func(p *pod) // when the first frame comes again
@@ -112,7 +113,8 @@ func (p *pod) start() io.Reader {
 	base := []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + p.path("tmp"), "RUNNERD_TERMINATION_LOG=" + p.path("termination-log")}
 	p.helperCmd.Env = append(base, p.env...)
 	p.buildCmd.Env = append(base, p.env...)
-	p.buildCmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.buildUser}
+	p.helperCmd.SysProcAttr = newPIDs(&syscall.SysProcAttr{}, p.newPIDs)
+	p.buildCmd.SysProcAttr = newPIDs(&syscall.SysProcAttr{Credential: p.buildUser}, p.newPIDs)
 	stdout, err := p.helperCmd.StdoutPipe()
 	if err != nil {
 		p.t.Fatal(err)

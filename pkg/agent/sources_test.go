@@ -125,6 +125,7 @@ func TestSourcesFail(t *testing.T) {
 }
 
 func TestSourcesTryAgain(t *testing.T) {
+	t.Parallel()
 	s := newGitServer(t)
 	sha := s.repo("group/project", map[string]string{"README": "hello\n"})
 	s.failures.Store(1)

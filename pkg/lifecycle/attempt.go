@@ -96,7 +96,6 @@ func (a *attempt) task(lines *ownLines, signals <-chan job.Signal) executor.Task
 	return executor.Task{
 		Plan: a.plan, Log: lines.jobLog(), Notes: lines, Signals: signals,
 		OnEvent: func(e job.Event) {
-			lines.observe(e)
 			if e.Phase != nil && !e.Phase.Done {
 				a.observer.Stage(e.Phase.Name)
 			}

@@ -21,10 +21,10 @@ type ownLines struct {
 	trace io.Writer
 	log   *joblog.Writer
 
-	mu       sync.Mutex
-	open     []string // sections that have begun and not ended
-	midLine  bool     // the pod's last byte was no line feed
-	streamed bool     // the pod's log has begun
+	mu        sync.Mutex
+	preparing bool         // the section of the executor's preparations is open
+	pod       openSections // those of the pod's log
+	midLine   bool         // the pod's last byte was no line feed
 }
 
 func newOwnLines(trace io.Writer, options job.LogOptions) *ownLines {
@@ -46,7 +46,7 @@ func (l *ownLines) prepare(executor string) {
 	l.log.Section(preparePhase, fmt.Sprintf("Preparing the %q executor", executor))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open = append(l.open, preparePhase)
+	l.preparing = true
 }
 
 // Info implements executor.Notes.
@@ -70,66 +70,43 @@ func (p podLog) Write(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
+	p.endPrepare()
+	if err := p.log.Err(); err != nil {
+		return 0, err
+	}
 	p.mu.Lock()
-	first := !p.streamed
-	p.streamed = true
+	p.pod.see(b)
 	p.midLine = b[len(b)-1] != '\n'
 	p.mu.Unlock()
-	if first {
-		p.endPrepare()
-		if err := p.log.Flush(); err != nil {
-			return 0, err
-		}
-	}
 	return p.trace.Write(b)
 }
 
-// observe keeps track of the sections that the pod's log has opened: each phase
-// is one.
-func (l *ownLines) observe(e job.Event) {
-	if e.Phase == nil {
-		return
-	}
+func (l *ownLines) endPrepare() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !e.Phase.Done {
-		l.open = append(l.open, e.Phase.Name)
-		return
-	}
-	if i := slices.Index(l.open, e.Phase.Name); i >= 0 {
-		l.open = slices.Delete(l.open, i, i+1)
+	preparing := l.preparing
+	l.preparing = false
+	l.mu.Unlock()
+	if preparing {
+		l.log.EndSection(preparePhase)
+		_ = l.log.EndOutput() // the error sticks
 	}
 }
 
 // failed ends the log of a job that the agent could not end.
 func (l *ownLines) failed(o job.Outcome) {
+	l.endPrepare()
 	l.mu.Lock()
-	midLine := l.midLine
-	l.midLine = false
+	midLine, open := l.midLine, l.pod.names
+	l.midLine, l.pod = false, openSections{}
 	l.mu.Unlock()
 	if midLine {
 		// The trace's error comes again with the next write.
 		_, _ = io.WriteString(l.trace, "\n")
 	}
-	l.closeSections()
-	l.log.Error(epitaph(o))
-}
-
-func (l *ownLines) endPrepare() {
-	l.mu.Lock()
-	l.open = slices.DeleteFunc(l.open, func(name string) bool { return name == preparePhase })
-	l.mu.Unlock()
-	l.log.EndSection(preparePhase)
-}
-
-func (l *ownLines) closeSections() {
-	l.mu.Lock()
-	open := l.open
-	l.open = nil
-	l.mu.Unlock()
 	for _, name := range slices.Backward(open) {
 		l.log.EndSection(name)
 	}
+	l.log.Error(epitaph(o))
 }
 
 // close flushes the daemon's lines. Errors are the trace's, which knows them.

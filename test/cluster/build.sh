@@ -40,6 +40,17 @@ build() {
 	trap - EXIT
 }
 
+# prune removes programs that nobody has asked for in a week, but none that runs:
+# a cluster restarts its components from the program that it was started with.
+prune() {
+	local old
+	find "$cache/cluster" -mindepth 1 -maxdepth 1 -type d -mtime +7 | while read -r old; do
+		if ! readlink /proc/[0-9]*/exe 2>/dev/null | grep -qF "$old/"; then
+			rm -rf "$old"
+		fi
+	done
+}
+
 if [[ ! -x $dir/cluster ]]; then
 	mkdir -p "$cache/cluster"
 	exec 9>"$cache/cluster/build.lock"
@@ -51,6 +62,5 @@ if [[ ! -x $dir/cluster ]]; then
 	flock -u 9
 fi
 touch "$dir"
-# A cluster that is up restarts components from the program it was started with.
-find "$cache/cluster" -mindepth 1 -maxdepth 1 -type d -mtime +7 -exec rm -rf {} +
+prune
 printf '%s\n' "$dir/cluster"

@@ -76,11 +76,16 @@ func TestFailures(t *testing.T) {
 		{
 			name:   "image that may not be pulled",
 			spec:   standin.JobSpec{Image: standin.Image{Name: ground.registry + "/test/never:1", PullPolicy: []string{"never"}}},
-			reason: "runner_configuration_error", within: 15 * time.Second, says: []string{"never"},
+			reason: "runner_system_failure", within: 15 * time.Second, says: []string{"pull policy is never"},
 		},
 		{
-			name:   "commit that does not exist",
-			spec:   standin.JobSpec{SHA: strings.Repeat("d", 40), Refspecs: []string{"+refs/heads/main:refs/remotes/origin/main"}},
+			name: "commit that does not exist",
+			spec: standin.JobSpec{
+				Refspecs: []string{"+refs/heads/main:refs/remotes/origin/main"},
+				Mutate: func(payload map[string]any) {
+					payload["git_info"].(map[string]any)["sha"] = strings.Repeat("d", 40)
+				},
+			},
 			reason: "script_failure", says: []string{strings.Repeat("d", 8)},
 		},
 	}

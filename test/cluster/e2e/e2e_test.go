@@ -51,7 +51,10 @@ func newRig(t *testing.T, name string) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, bin: strings.TrimSpace(string(out)), Cluster: c}
-	t.Cleanup(func() { r.cluster("down") })
+	t.Cleanup(func() {
+		r.cluster("down")
+		os.Remove(filepath.Join(c.Cache, "cluster", name+".lock"))
+	})
 	return r
 }
 

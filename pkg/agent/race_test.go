@@ -1,0 +1,6 @@
+//go:build race
+
+package agent_test
+
+// raceFlag has the program under test look for races as well.
+const raceFlag = "-race=true"
