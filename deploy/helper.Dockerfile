@@ -4,7 +4,7 @@
 #
 #   docker build -f deploy/helper.Dockerfile --build-arg VERSION=1.0.0 -t runnerd-helper .
 FROM --platform=$BUILDPLATFORM golang:1.26-trixie AS build
-ARG TARGETOS TARGETARCH VERSION=dev REVISION=unknown BUILT=
+ARG TARGETOS TARGETARCH VERSION=dev
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
@@ -14,7 +14,7 @@ COPY pkg pkg
 # Static: it runs in the user's image as well, whatever C library that has.
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -buildvcs=false \
-    -ldflags "-s -w -X main.version=$VERSION -X main.revision=$REVISION -X main.built=$BUILT" \
+    -ldflags "-s -w -X main.version=$VERSION" \
     -o /out/runnerd-agent ./cmd/runnerd-agent
 
 FROM debian:trixie-slim

@@ -132,34 +132,42 @@ func (a *app) ask(f *registerFlags) error {
 	if err != nil {
 		host = product
 	}
-	if f.nonInteractive || !isTerminal(a.stdin) {
-		if f.name == "" && f.template == "" {
-			f.name = host
-		}
-		return nil
+	if !f.nonInteractive && isTerminal(a.stdin) {
+		return a.question(f, host)
 	}
+	if f.name == "" && f.template == "" {
+		f.name = host
+	}
+	return nil
+}
+
+// question asks for each setting that a runner should have and f does not. An
+// empty answer takes the default in brackets.
+func (a *app) question(f *registerFlags, host string) error {
 	answers := bufio.NewScanner(a.stdin)
 	for _, q := range []struct {
-		answer        *string
-		text, unasked string
+		answer    *string
+		text      string
+		otherwise string
+		needless  bool
 	}{
-		{&f.url, "Address of GitLab (https://gitlab.example.com)", ""},
-		{&f.token, "Runner authentication token (glrt-…)", ""},
-		{&f.name, "Name of the runner", host},
-		{&f.namespace, "Namespace of the job pods", "default"},
+		{&f.url, "Address of GitLab (https://gitlab.example.com)", "", false},
+		{&f.token, "Runner authentication token (glrt-…)", "", f.legacyToken != ""},
+		{&f.name, "Name of the runner", host, f.template != ""},
+		{&f.namespace, "Namespace of the job pods", "default", f.template != "" || f.executor == config.ExecutorLocal},
 	} {
-		if *q.answer != "" || q.answer == &f.token && f.legacyToken != "" || q.answer == &f.namespace && f.template != "" {
+		if *q.answer != "" || q.needless {
 			continue
 		}
-		if q.unasked != "" {
-			q.text += " [" + q.unasked + "]"
+		if q.otherwise != "" {
+			q.text += " [" + q.otherwise + "]"
 		}
 		fmt.Fprintf(a.stdout, "%s: ", q.text)
 		if !answers.Scan() {
 			return errors.Join(errors.New("input ended before the last question"), answers.Err())
 		}
 		if *q.answer = strings.TrimSpace(answers.Text()); *q.answer == "" {
-			*q.answer = q.unasked
+			*q.answer = q.otherwise
 		}
 	}
 	return nil

@@ -61,7 +61,7 @@ func (d *daemon) newEntry(c *config.Config, r config.Runner) (*entry, error) {
 		Plan: d.planOptions(r), SystemID: d.systemID, Rules: rules, Executor: place,
 		Trace:   trace.Options{API: client, Budget: d.budget},
 		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
-		Log:     e.log, ReportTimeout: c.ShutdownTimeout.Duration(),
+		Log:     e.log, ReportTimeout: c.ShutdownTimeout.Duration(), RemoveLater: e.pods != nil,
 	})
 	e.poller = poller.New(poller.Options{
 		Source: client, Handler: handler{e}, Slots: d.slots, Metrics: d.polling, Log: d.log,
@@ -92,6 +92,7 @@ func (e *entry) run(polling, jobs context.Context) {
 	if err := e.poller.Run(polling, jobs); err != nil && !errors.Is(err, context.Canceled) {
 		e.log.Error("polling ended", zap.Error(err))
 	}
+	e.runner.Wait()
 	stopWatching()
 	watch.Wait()
 }

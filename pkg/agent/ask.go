@@ -16,6 +16,7 @@ var errBuildGone = errors.New("the build container ended while the script ran")
 const (
 	lookForBuild = 200 * time.Millisecond // how often the build side's lock is tried
 	clusterWord  = time.Second            // by when a SIGTERM reaches both containers
+	stopAnswer   = 5 * time.Second        // by when the build side says that a stopped step is gone
 )
 
 // awaitBuild waits until the build side is there. How long the image takes is
@@ -82,7 +83,7 @@ func (h *helper) ask(ctx context.Context, request stepRequest) (stepResult, erro
 			if err := h.share.write(stopFile(n), stopRequest{Grace: grace}); err != nil {
 				return stepResult{}, err
 			}
-			given = time.After(grace + 2*patience)
+			given = time.After(grace + stopAnswer)
 		case <-given:
 			return stepResult{}, fmt.Errorf("%s: the build container does not stop it", request.Name)
 		case <-look.C:

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/runnerd/runnerd/pkg/job"
@@ -63,9 +64,10 @@ func RunBuild(ctx context.Context, opts BuildOptions) error {
 	return b.serve(ctx)
 }
 
-// awaitHandover waits for the helper to create the hand-over directory.
+// awaitHandover waits for the helper to create the hand-over directory. In a
+// pod it is there already: the agent itself came after it.
 func awaitHandover(ctx context.Context, share string) (*handover, error) {
-	ticker := time.NewTicker(handoverPoll)
+	ticker := time.NewTicker(handoverPoll / 10)
 	defer ticker.Stop()
 	for {
 		h, err := openHandover(share)
@@ -90,6 +92,7 @@ type builder struct {
 	shell      string
 	helperSeen bool // the helper's lock was seen held
 	captures   []*capture
+	groups     []int // process groups of the steps' shells
 }
 
 func (b *builder) prepare(planFile string) error {
@@ -109,7 +112,12 @@ func (b *builder) announcement() announcement {
 	return announcement{UID: os.Geteuid(), GID: os.Getegid(), Shell: b.shell, Hostname: host}
 }
 
+// release lets go of everything. What scripts left running in their process
+// group ends now: outside of a container nobody else would end it.
 func (b *builder) release() {
+	for _, group := range b.groups {
+		_ = syscall.Kill(-group, syscall.SIGKILL)
+	}
 	for _, c := range b.captures {
 		_ = c.release()
 	}

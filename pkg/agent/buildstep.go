@@ -48,6 +48,7 @@ func (b *builder) tryRun(ctx context.Context, n int, request stepRequest) (stepR
 	if err != nil {
 		return stepResult{}, err
 	}
+	b.groups = append(b.groups, shell.pid)
 	go out.Run() // end waits for it
 	terminated := b.await(ctx, n, shell)
 	if err := out.end(); err != nil {

@@ -15,7 +15,7 @@ const (
 	// quiet is how long nothing may come from a process that outlives its shell
 	// before its output is given up; patience bounds the whole wait.
 	quiet    = 100 * time.Millisecond
-	patience = 2 * time.Second
+	patience = 500 * time.Millisecond
 
 	pipeSize = 1 << 20
 )

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -139,6 +140,12 @@ func TestBuildContainerDies(t *testing.T) {
 	p := newPod(t, "echo started; sleep 60 & echo $! > pid; wait")
 	p.addAfterScript("echo after")
 	p.onLog = once("\nstarted\n", func(p *pod) { p.buildCmd.Process.Kill() })
+	t.Cleanup(func() {
+		text, _ := os.ReadFile(p.helper.ProjectDir + "/pid")
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
 	wantOutcome(t, p.run(), job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "the build container ended while the script ran"})
 }
 

@@ -14,7 +14,7 @@ import (
 // job. Others stay outside: many of git's own name programs to run.
 var passed = []string{
 	"http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
-	"SSL_CERT_FILE", "SSL_CERT_DIR", "LANG", "LC_ALL", "TZ", "TMPDIR",
+	"SSL_CERT_FILE", "SSL_CERT_DIR", "TZ", "TMPDIR",
 	"GIT_SSL_NO_VERIFY", "GIT_HTTP_LOW_SPEED_LIMIT", "GIT_HTTP_LOW_SPEED_TIME",
 }
 
@@ -44,6 +44,7 @@ func gitEnv(config, home string, vars []job.Variable) []string {
 	}
 	env.set("PATH", gitDirs)
 	env.set("HOME", home)
+	env.set("LC_ALL", "C.UTF-8") // hint understands English
 	env.set("GIT_CONFIG_GLOBAL", config)
 	env.set("GIT_CONFIG_NOSYSTEM", "1")
 	env.set("GIT_TERMINAL_PROMPT", "0")

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"encoding/pem"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -24,13 +25,17 @@ type gitServer struct {
 	t        testing.TB
 	dir      string
 	url      string
+	ca       string                      // PEM, of a server with TLS
 	headers  atomic.Pointer[http.Header] // of the last request
 	failures atomic.Int32                // requests to refuse with 503 first
 	requests atomic.Int32
 	onFetch  func() // before objects are sent
 }
 
-func newGitServer(t testing.TB) *gitServer {
+func newGitServer(t testing.TB) *gitServer { return startGitServer(t, (*httptest.Server).Start) }
+
+// startGitServer starts the server with start, with or without TLS.
+func startGitServer(t testing.TB, start func(*httptest.Server)) *gitServer {
 	t.Helper()
 	s := &gitServer{t: t, dir: t.TempDir()}
 	backend := &cgi.Handler{
@@ -38,7 +43,7 @@ func newGitServer(t testing.TB) *gitServer {
 		Env:        []string{"GIT_PROJECT_ROOT=" + s.dir, "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"},
 		InheritEnv: []string{"PATH"},
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
 		if user, password, ok := r.BasicAuth(); !ok || user != gitUser || password != gitPassword {
 			w.Header().Set("WWW-Authenticate", `Basic realm="GitLab"`)
@@ -58,7 +63,11 @@ func newGitServer(t testing.TB) *gitServer {
 			backend.ServeHTTP(w, r)
 		}
 	}))
+	start(server)
 	t.Cleanup(server.Close)
+	if cert := server.Certificate(); cert != nil {
+		s.ca = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Raw}))
+	}
 	s.url = server.URL
 	return s
 }

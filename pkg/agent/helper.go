@@ -29,9 +29,6 @@ type HelperOptions struct {
 // result. It returns an error when there is no result. When ctx ends, the
 // cluster wants the pod gone: the job is stopped, and fails.
 func RunHelper(ctx context.Context, opts HelperOptions) error {
-	if err := publish(opts.Share); err != nil {
-		return err
-	}
 	share, err := createHandover(opts.Share)
 	if err != nil {
 		return err
@@ -42,6 +39,10 @@ func RunHelper(ctx context.Context, opts HelperOptions) error {
 		return err
 	}
 	defer lock.Close()
+	// What the build side needs is there: let it come.
+	if err := publish(opts.Share); err != nil {
+		return err
+	}
 	private, err := os.MkdirTemp("", "runnerd-helper-")
 	if err != nil {
 		return fmt.Errorf("make the helper's private directory (is $TMPDIR or /tmp writable?): %w", err)

@@ -36,6 +36,7 @@ func lfsOID() string {
 }
 
 func TestLFS(t *testing.T) {
+	t.Parallel()
 	s := newGitServer(t)
 	pointer := fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", lfsOID(), len(lfsContent))
 	files := map[string]string{"assets/.gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "assets/a.bin": pointer}

@@ -3,3 +3,5 @@
 package agent_test
 
 const raceFlag = "-race=false"
+
+const underRace = false

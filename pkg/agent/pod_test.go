@@ -110,7 +110,7 @@ func (p *pod) start() io.Reader {
 	helperPlan, buildPlan := p.writePlan(job.HelperPlanFile, p.helper), p.writePlan(job.BuildPlanFile, p.build)
 	p.helperCmd = exec.Command(agentBinary, "helper", "--plan", helperPlan, "--share", p.path("share"), "--control", p.path("control"))
 	p.buildCmd = exec.Command(agentBinary, "build", "--plan", buildPlan, "--share", p.path("share"))
-	base := []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + p.path("tmp"), "RUNNERD_TERMINATION_LOG=" + p.path("termination-log")}
+	base := []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "TMPDIR=" + p.path("tmp"), "GORACE=atexit_sleep_ms=0", "RUNNERD_TERMINATION_LOG=" + p.path("termination-log")}
 	p.helperCmd.Env = append(base, p.env...)
 	p.buildCmd.Env = append(base, p.env...)
 	p.helperCmd.SysProcAttr = newPIDs(&syscall.SysProcAttr{}, p.newPIDs)

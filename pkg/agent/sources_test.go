@@ -3,6 +3,7 @@ package agent_test
 import (
 	"encoding/base64"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -140,6 +141,7 @@ func TestSourcesTryAgain(t *testing.T) {
 }
 
 func TestSourcesTimeout(t *testing.T) {
+	t.Parallel()
 	s := newGitServer(t)
 	sha := s.repo("group/project", map[string]string{"README": "hello\n"})
 	release := make(chan struct{})
@@ -170,6 +172,7 @@ func TestCancelDuringSources(t *testing.T) {
 
 // TestFetchIntoExisting: the second job of a shared builds volume.
 func TestFetchIntoExisting(t *testing.T) {
+	t.Parallel()
 	s := newGitServer(t)
 	s.repo("group/lib", map[string]string{"lib": "lib\n"})
 	s.repo("group/project", map[string]string{"README": "one\n", ".gitignore": "ignored\n"})
@@ -201,6 +204,7 @@ func TestFetchIntoExisting(t *testing.T) {
 }
 
 func TestSubmodules(t *testing.T) {
+	t.Parallel()
 	s := newGitServer(t)
 	s.repo("group/inner", map[string]string{"inner": "inner\n"})
 	s.repo("group/lib", map[string]string{"lib": "lib\n"})
@@ -230,6 +234,7 @@ func TestSubmodules(t *testing.T) {
 }
 
 func TestStrategies(t *testing.T) {
+	t.Parallel()
 	s := newGitServer(t)
 	sha := s.repo("group/project", map[string]string{"README": "hello\n"})
 	tests := []struct {
@@ -256,6 +261,7 @@ func TestStrategies(t *testing.T) {
 }
 
 func TestNoCheckoutAndFullDepth(t *testing.T) {
+	t.Parallel()
 	s := newGitServer(t)
 	sha := s.repo("group/project", map[string]string{"README": "hello\n"})
 	p := newPod(t, "ls", "git rev-parse --is-shallow-repository")
@@ -266,6 +272,7 @@ func TestNoCheckoutAndFullDepth(t *testing.T) {
 }
 
 func TestSHA256(t *testing.T) {
+	t.Parallel()
 	s := newGitServer(t)
 	sha := s.repo("group/project", map[string]string{"README": "hello\n"}, "--object-format=sha256")
 	p := newPod(t, "git log -1 --format=%H")
@@ -276,6 +283,7 @@ func TestSHA256(t *testing.T) {
 }
 
 func TestHooks(t *testing.T) {
+	t.Parallel()
 	s := newGitServer(t)
 	sha := s.repo("group/project", map[string]string{"README": "hello\n"})
 	p := newPod(t, "true")
@@ -301,6 +309,7 @@ func TestScriptReachesGitLab(t *testing.T) {
 }
 
 func TestOtherUserOwnsTheProject(t *testing.T) {
+	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Log("not root: nothing to hand over")
 		return
@@ -323,5 +332,22 @@ func TestFewProcesses(t *testing.T) {
 	wantOutcome(t, p.run(), exited(0))
 	if got := strings.Count(p.text(), "trace: built-in: git "); got > 6 {
 		t.Errorf("%d git commands for a fresh clone:\n%s", got, p.text())
+	}
+}
+
+func TestOwnCertificateAuthority(t *testing.T) {
+	t.Parallel()
+	s := startGitServer(t, (*httptest.Server).StartTLS)
+	sha := s.repo("group/project", map[string]string{"README": "hello\n"})
+	p := newPod(t, "cat README")
+	p.helper.Sources = s.sources("group/project", sha)
+	p.helper.Sources.CA = s.ca
+	wantOutcome(t, p.run(), exited(0))
+	p.wants("hello")
+
+	p = newPod(t, "cat README")
+	p.helper.Sources = s.sources("group/project", sha)
+	if got := p.run(); !strings.Contains(got.Message, "certificate is not trusted") {
+		t.Errorf("without the CA: outcome %+v", got.Outcome)
 	}
 }

@@ -124,7 +124,9 @@ func TestDefaults(t *testing.T) {
 	want := []any{
 		1, 3 * time.Second, "info", "runner", "localhost:9252", 30 * time.Second, 15 * time.Minute,
 		1, "/builds", 4096, 3, time.Hour,
-		10, map[string]string{"zone": "a01", "pool": "small"}, 3 * time.Minute, "default",
+		10,
+		map[string]string{"zone": "a01", "pool": "small"},
+		3 * time.Minute, "default",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -55,11 +56,24 @@ func parseTOML(name string, data []byte) (map[string]any, error) {
 	if perr, ok := errors.AsType[toml.ParseError](err); ok {
 		return nil, &Problem{
 			File: name, Line: perr.Position.Line,
-			Message: strings.ReplaceAll(perr.Message, "\n", " ") + "; correct the TOML of this line, or of the one above it",
+			Message: syntaxMessage(perr, data) + "; correct the TOML of this line, or of the one above it",
 		}
 	}
 	if err != nil {
 		return nil, &Problem{File: name, Message: err.Error()}
 	}
 	return tables, nil
+}
+
+// secretKey matches the keys whose values must not be shown.
+var secretKey = regexp.MustCompile(`(?i)token|secretkey`)
+
+// syntaxMessage says what is wrong with the syntax. The TOML package quotes
+// what it has found; that is a secret where somebody forgot a token's quotes.
+func syntaxMessage(err toml.ParseError, data []byte) string {
+	lines := strings.Split(string(data), "\n")
+	if n := err.Position.Line; n > 0 && n <= len(lines) && secretKey.MatchString(lines[n-1]) || secretKey.MatchString(err.LastKey) {
+		return "no TOML, and not shown since it may hold a secret"
+	}
+	return strings.ReplaceAll(err.Message, "\n", " ")
 }

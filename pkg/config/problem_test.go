@@ -22,6 +22,10 @@ func TestParseProblems(t *testing.T) {
 			want: []string{`2: expected value but found "warning" instead; correct the TOML of this line, or of the one above it`},
 		},
 		{
+			name: "syntax near a secret", text: "[[runners]]\ntoken = glrt-forgotten\n",
+			want: []string{`2: no TOML, and not shown since it may hold a secret; correct the TOML of this line, or of the one above it`},
+		},
+		{
 			name: "key twice", text: "concurrent = 4\nconcurrent = 5\n",
 			want: []string{`2: Key 'concurrent' has already been defined.; correct the TOML of this line, or of the one above it`},
 		},

@@ -34,39 +34,39 @@ func (c *Config) validate(r *report) {
 	}
 }
 
-func (c *Runner) validate(r *report, at string) {
-	validateURL(r, at+".url", c.URL)
-	if c.Token == "" {
-		r.problem(at+".token", "missing; write the runner authentication token (glrt-…), or add the runner with runnerd register")
+func (r *Runner) validate(rep *report, at string) {
+	validateURL(rep, at+".url", r.URL)
+	if r.Token == "" {
+		rep.problem(at+".token", "missing; write the runner authentication token (glrt-…), or add the runner with runnerd register")
 	}
-	c.validateExecutor(r, at)
-	if c.CloneURL != "" {
-		validateURL(r, at+".clone_url", c.CloneURL)
+	r.validateExecutor(rep, at)
+	if r.CloneURL != "" {
+		validateURL(rep, at+".clone_url", r.CloneURL)
 	}
-	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
-		r.problem(at+".tls-cert-file", "tls-cert-file and tls-key-file belong together; write both or neither")
+	if (r.TLSCertFile == "") != (r.TLSKeyFile == "") {
+		rep.problem(at+".tls-cert-file", "tls-cert-file and tls-key-file belong together; write both or neither")
 	}
-	atLeast(r, at+".limit", int64(c.Limit), 0)
-	atLeast(r, at+".request_concurrency", int64(c.RequestConcurrency), 0)
-	if c.BuildsDir != "" && !path.IsAbs(c.BuildsDir) {
-		r.problem(at+".builds_dir", "%q is no absolute path; write one such as \"/builds\"", c.BuildsDir)
+	atLeast(rep, at+".limit", int64(r.Limit), 0)
+	atLeast(rep, at+".request_concurrency", int64(r.RequestConcurrency), 0)
+	if r.BuildsDir != "" && !path.IsAbs(r.BuildsDir) {
+		rep.problem(at+".builds_dir", "%q is no absolute path; write one such as \"/builds\"", r.BuildsDir)
 	}
-	validateEnvironment(r, at+".environment", c.Environment)
-	validateLabels(r, at+".labels", c.Labels)
-	validateFlags(r, at+".feature_flags", c.FeatureFlags)
-	if c.Executor == ExecutorKubernetes {
-		c.Kubernetes.validate(r, at+".kubernetes")
+	validateEnvironment(rep, at+".environment", r.Environment)
+	validateLabels(rep, at+".labels", r.Labels)
+	validateFlags(rep, at+".feature_flags", r.FeatureFlags)
+	if r.Executor == ExecutorKubernetes {
+		r.Kubernetes.validate(rep, at+".kubernetes")
 	}
-	c.Cache.validate(r, at+".cache")
+	r.Cache.validate(rep, at+".cache")
 }
 
-func (c *Runner) validateExecutor(r *report, at string) {
-	switch c.Executor {
+func (r *Runner) validateExecutor(rep *report, at string) {
+	switch r.Executor {
 	case ExecutorKubernetes, ExecutorLocal:
 	case "":
-		r.problem(at+".executor", `missing; write executor = "kubernetes"`)
+		rep.problem(at+".executor", `missing; write executor = "kubernetes"`)
 	default:
-		r.problem(at+".executor", `%q; runnerd runs jobs on "kubernetes" (or on "local", this host, to try it out)`, c.Executor)
+		rep.problem(at+".executor", `%q; runnerd runs jobs on "kubernetes" (or on "local", this host, to try it out)`, r.Executor)
 	}
 }
 

@@ -25,6 +25,10 @@ type Options struct {
 	Observe  func(*job.Job) Observer
 	Log      *zap.Logger
 
+	// RemoveLater lets go of a job's slot before what the executor made is
+	// removed: a finished pod uses nothing but its name. Wait then waits.
+	RemoveLater bool
+
 	// ReportTimeout is how long the end of a job may take to reach GitLab when
 	// the process has been asked to stop.
 	ReportTimeout time.Duration
@@ -38,10 +42,16 @@ type Observer interface {
 }
 
 // A Runner runs the jobs of one [[runners]] entry. It is safe for concurrent use.
-type Runner struct{ Options }
+type Runner struct {
+	Options
+	removing sync.WaitGroup
+}
 
 // New returns a Runner. It starts nothing.
-func New(o Options) *Runner { return &Runner{o} }
+func New(o Options) *Runner { return &Runner{Options: o} }
+
+// Wait blocks until nothing is left of the jobs that Handle has finished.
+func (r *Runner) Wait() { r.removing.Wait() }
 
 // acknowledgeTimeout bounds the first word to GitLab about a job.
 const acknowledgeTimeout = 10 * time.Second
@@ -50,7 +60,8 @@ const acknowledgeTimeout = 10 * time.Second
 const removeTimeout = time.Minute
 
 // Handle takes j to its end. It blocks until GitLab has the job's log and
-// result, or does not want them, and nothing of the job is left.
+// result, or does not want them, and, unless RemoveLater is set, nothing of the
+// job is left.
 //
 // When ctx ends, a running job is stopped and reported as interrupted.
 func (r *Runner) Handle(ctx context.Context, j *job.Job, concurrentID, concurrentProjectID int) {
@@ -88,8 +99,12 @@ func (r *Runner) Handle(ctx context.Context, j *job.Job, concurrentID, concurren
 		a.report(report, *outcome)
 	}
 	stop() // the trace has nothing left to send
-	a.remove(report)
 	a.finish(outcome, time.Since(started))
+	if r.RemoveLater {
+		r.removing.Go(func() { a.remove(report) })
+		return
+	}
+	a.remove(report)
 }
 
 func (r *Runner) trace(j *job.Job, plan *job.Plan, log *zap.Logger) *trace.Trace {

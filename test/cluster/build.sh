@@ -43,9 +43,10 @@ build() {
 # prune removes programs that nobody has asked for in a week, but none that runs:
 # a cluster restarts its components from the program that it was started with.
 prune() {
-	local old
+	local old running
+	running=$(readlink /proc/[0-9]*/exe 2>/dev/null || true) # processes come and go
 	find "$cache/cluster" -mindepth 1 -maxdepth 1 -type d -mtime +7 | while read -r old; do
-		if ! readlink /proc/[0-9]*/exe 2>/dev/null | grep -qF "$old/"; then
+		if [[ $running != *"$(realpath "$old")/"* ]]; then
 			rm -rf "$old"
 		fi
 	done

@@ -232,19 +232,28 @@ func names(pods []corev1.Pod) []string {
 	return list
 }
 
-var goroutineTotal = regexp.MustCompile(`goroutine profile: total (\d+)`)
+// stack is one entry of a goroutine profile: how many goroutines, and where.
+var stack = regexp.MustCompile(`(?m)^(\d+) @ [^\n]*\n((?:#[^\n]*\n)+)`)
 
-// goroutines counts those of the daemon.
+// goroutines counts those of the daemon, but for those of idle connections,
+// which are kept for the next request.
 func (s *site) goroutines() int {
 	text, err := s.get("/debug/pprof/goroutine?debug=1")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	n, err := strconv.Atoi(goroutineTotal.FindStringSubmatch(text)[1])
-	if err != nil {
-		s.t.Fatal(err)
+	total := 0
+	for _, m := range stack.FindAllStringSubmatch(text, -1) {
+		if strings.Contains(m[2], "persistConn") || strings.Contains(m[2], "http2") {
+			continue
+		}
+		n, err := strconv.Atoi(m[1])
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		total += n
 	}
-	return n
+	return total
 }
 
 // add queues a job of the hello project.

@@ -26,7 +26,12 @@ import (
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// A real client keeps idle connections; they are no goroutines of ours.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("net/http.(*http2clientConnReadLoop).run"),
+		goleak.IgnoreAnyFunction("golang.org/x/net/http2.(*clientConnReadLoop).run"))
+}
 
 const namespace = "ci"
 

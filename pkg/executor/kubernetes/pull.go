@@ -28,6 +28,9 @@ var (
 // says whether the same pull can work a little later.
 func classifyPull(message string) (reason job.Reason, heals bool) {
 	message = strings.ToLower(message)
+	if strings.Contains(message, "invalid reference format") { // said by the runtime, InvalidImageName by the kubelet
+		return job.RunnerConfigurationError, false
+	}
 	among := func(texts []string) bool {
 		return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(message, text) })
 	}

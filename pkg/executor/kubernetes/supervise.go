@@ -115,11 +115,18 @@ func (a *attempt) conclude(ctx context.Context, err error) (job.Outcome, error) 
 
 // outcome fits what the helper reported to what happened around it.
 func (a *attempt) outcome(o job.Outcome) job.Outcome {
-	state, _ := a.view.get()
-	switch why := state.disruption(); {
-	case a.gaveUp && o.State != job.Success:
+	if a.gaveUp && o.State != job.Success {
 		return canceledOutcome()
-	case why != "" && o.State == job.Failed && o.Reason == job.RunnerSystemFailure:
+	}
+	if o.State != job.Failed || o.Reason != job.RunnerSystemFailure {
+		return o
+	}
+	state, _ := a.view.get()
+	why := state.disruption()
+	if why == "" && state.pod != nil && state.pod.DeletionTimestamp != nil {
+		why = "somebody deleted it"
+	}
+	if why != "" {
 		o.Message = fmt.Sprintf("%s (%s, node %s)", o.Message, why, state.pod.Spec.NodeName)
 	}
 	return o
