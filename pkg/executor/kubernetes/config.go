@@ -10,7 +10,7 @@ import (
 // [runners.kubernetes], named as there. "", 0 and nil leave a thing to runnerd
 // or to the cluster. [New] checks it.
 type Config struct {
-	Namespace string // of the job pods; "" is "default"
+	Namespace string // of the job pods, without variables; "" is "default"
 
 	HelperImage         string   // with git and runnerd-agent; required
 	PullPolicies        []string // always, if-not-present, never: the next one after a failed pull
@@ -41,8 +41,8 @@ type Config struct {
 	Affinity          *corev1.Affinity
 	PriorityClassName string
 	SchedulerName     string
-	PodLabels         map[string]string // keys of runner.gitlab.com and runnerd.io are left out
-	PodAnnotations    map[string]string
+	PodLabels         map[string]string // values may hold variables; keys of runner.gitlab.com and runnerd.io are left out
+	PodAnnotations    map[string]string // values may hold variables
 
 	DNSPolicy   string // none, default, cluster-first, cluster-first-with-host-net
 	DNSConfig   *corev1.PodDNSConfig

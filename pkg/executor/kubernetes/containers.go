@@ -61,9 +61,7 @@ func (e *Executor) buildContainer(plan *job.Plan, policy corev1.PullPolicy) (cor
 		Image:           plan.Image.Name,
 		ImagePullPolicy: policy,
 		Command:         []string{"sh", "-c", buildLoop},
-		// A PATH of the user's is for the scripts; here it would decide whether
-		// the shell above is found.
-		Env:             environment(plan, "PATH"),
+		Env:             environment(plan),
 		Resources:       e.cfg.build,
 		SecurityContext: sc,
 		VolumeMounts: []corev1.VolumeMount{
@@ -134,12 +132,13 @@ func buildsMount(plan *job.Plan) corev1.VolumeMount {
 
 // environment is what the pod spec shows of the job's variables: those that
 // may be seen by everybody who can read pods. Of a key that repeats the last
-// one counts.
-func environment(plan *job.Plan, without ...string) []corev1.EnvVar {
+// one counts. A PATH is for the scripts, which get it from the plan: here it
+// would decide whether the container's own program is found.
+func environment(plan *job.Plan) []corev1.EnvVar {
 	var env []corev1.EnvVar
 	at := map[string]int{}
 	for _, v := range plan.Environment {
-		if !usableName(v.Key) || slices.Contains(without, v.Key) {
+		if !usableName(v.Key) || v.Key == "PATH" {
 			continue
 		}
 		if v.File && !strings.HasPrefix(v.Value, plan.Helper.TempDir+"/") {

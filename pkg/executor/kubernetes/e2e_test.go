@@ -51,7 +51,7 @@ func newReal(t *testing.T, cfg kubernetes.Config) *real {
 		t.Fatal(err)
 	}
 	id := kubernetes.Identity{SystemID: "r_" + strconv.FormatInt(time.Now().UnixNano()%1e12, 10), ShortToken: "e2e", RunnerName: "e2e", GitLabURL: "https://gitlab.test"}
-	e, err := kubernetes.New(client, id, cfg, zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel)))
+	e, err := kubernetes.New(client, id, cfg, zaptest.NewLogger(t, zaptest.Level(zap.InfoLevel)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -431,9 +431,7 @@ func TestE2ERestarts(t *testing.T) {
 	}
 }
 
-// A node keeps about ten megabytes of a container's log in the file that it
-// serves.
-func TestE2EBigLogOfAJobThatGitLabCannotTake(t *testing.T) {
+func TestE2EBigLog(t *testing.T) {
 	r := newReal(t, kubernetes.Config{})
 	j := r.start(t, livePlan(image("test/debian:1"), "seq -f 'line-%0100.0f-' 1 400000"))
 	j.wait()
@@ -442,6 +440,59 @@ func TestE2EBigLogOfAJobThatGitLabCannotTake(t *testing.T) {
 		t.Errorf("Run = %+v, %v, %d lines", j.outcome, j.err, strings.Count(log, "line-0"))
 	}
 	t.Logf("%d MB in %v", len(log)>>20, time.Since(j.began))
+}
+
+// A node serves only the newest file of a container's log, and rotates files of
+// ten megabytes away. While GitLab takes nothing nobody reads; what is lost
+// meanwhile the helper has to write again.
+func TestE2ELogRotatedAwayWhileGitLabIsBehind(t *testing.T) {
+	r := newReal(t, kubernetes.Config{})
+	plan := livePlan(image("test/debian:1"),
+		"for b in 0 1 2 3; do seq -f 'line-%0100.0f-' $((b*150000+1)) $((b*150000+150000)); sleep 11; done",
+		"for i in $(seq 60); do echo tick; sleep 1; done")
+	j := &liveJob{t: t, log: &liveLog{grew: make(chan struct{})}, notes: &notes{}, done: make(chan struct{}), began: time.Now()}
+	slow := &slowLog{log: j.log, until: time.After(45 * time.Second)}
+	j.task = executor.Task{Plan: plan, Log: slow, Notes: j.notes}
+	go func() {
+		defer close(j.done)
+		j.outcome, j.err = r.Run(context.Background(), j.task)
+	}()
+	j.wait()
+	if err := r.Remove(context.Background(), j.task); err != nil {
+		t.Error(err)
+	}
+	log, _ := j.log.get()
+	if j.err != nil || j.outcome.State != job.Success {
+		t.Fatalf("Run = %+v, %v", j.outcome, j.err)
+	}
+	at := 0
+	for line := range strings.Lines(log) {
+		if text, ok := strings.CutPrefix(line, "line-"); ok {
+			at++
+			if want := fmt.Sprintf("%0100d-\n", at); text != want {
+				t.Fatalf("line %d is %q", at, line)
+			}
+		}
+	}
+	if at != 600000 {
+		t.Errorf("%d lines, want 600000", at)
+	}
+	t.Logf("%d MB in %v", len(log)>>20, time.Since(j.began))
+}
+
+// slowLog takes a megabyte and then nothing for a while.
+type slowLog struct {
+	log   *liveLog
+	taken int
+	until <-chan time.Time
+}
+
+func (s *slowLog) Write(p []byte) (int, error) {
+	if s.taken += len(p); s.taken > 1<<20 && s.until != nil {
+		<-s.until
+		s.until = nil
+	}
+	return s.log.Write(p)
 }
 
 func TestE2EDetachAndRemove(t *testing.T) {

@@ -160,13 +160,13 @@ func TestCredentialsNote(t *testing.T) {
 func TestNewReportsAllThatIsWrong(t *testing.T) {
 	_, err := New(Client{API: fake.NewClientset()}, Identity{}, Config{
 		PullPolicies: []string{"sometimes"}, Build: ResourceList{CPULimit: "much"}, Service: ResourceList{MemoryRequest: "1 GB"},
-		NodeTolerations: map[string]string{"x": "Never"}, DNSPolicy: "best",
+		Namespace: "ci-$CI_JOB_ID", NodeTolerations: map[string]string{"x": "Never"}, DNSPolicy: "best",
 	}, zap.NewNop())
 	if err == nil {
 		t.Fatal("New: no error")
 	}
 	for _, want := range []string{
-		"helper_image: empty", `pull_policy: unknown policy "sometimes"`, `cpu_limit: "much"`, `service_memory_request: "1 GB"`,
+		"helper_image: empty", `namespace: "ci-$CI_JOB_ID"`, `pull_policy: unknown policy "sometimes"`, `cpu_limit: "much"`, `service_memory_request: "1 GB"`,
 		`node_tolerations: "x": unknown effect "Never"`, `dns_policy: unknown policy "best"`, "system ID",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -30,18 +30,22 @@ func selector(id Identity) string {
 }
 
 // metadata returns name, labels and annotations of a job's pod. The keys are
-// those of GitLab Runner, which dashboards and policies rely on.
+// those of GitLab Runner, which dashboards and policies rely on. Variables in the
+// operator's values are expanded when everybody may see them.
 func (e *Executor) metadata(plan *job.Plan, name string) metav1.ObjectMeta {
 	meta := metav1.ObjectMeta{
 		Name: name, Namespace: e.cfg.Namespace,
 		Labels: map[string]string{}, Annotations: map[string]string{},
 	}
+	expand := func(value string) string { return job.Expand(value, plan.Environment, plan.Helper.TempDir) }
 	for key, value := range e.cfg.PodLabels {
 		if !reserved(key) {
-			meta.Labels[key] = labelValue(value)
+			meta.Labels[key] = labelValue(expand(value))
 		}
 	}
-	maps.Copy(meta.Annotations, e.cfg.PodAnnotations)
+	for key, value := range e.cfg.PodAnnotations {
+		meta.Annotations[key] = expand(value)
+	}
 	maps.Copy(meta.Labels, e.ownLabels(plan))
 	for key, value := range map[string]string{
 		"pod":                       name,

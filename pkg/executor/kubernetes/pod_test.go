@@ -73,7 +73,7 @@ func TestPods(t *testing.T) {
 			NodeTolerations:        map[string]string{"ci=true": "NoSchedule", "spot": ""},
 			PriorityClassName:      "low", SchedulerName: "binpack",
 			PodLabels:      map[string]string{"team": "Retail & Web", "x.runner.gitlab.com/y": "no", "runnerd.io/manager": "no", "pod": "no"},
-			PodAnnotations: map[string]string{"note": "kept as it is"},
+			PodAnnotations: map[string]string{"note": "CI is $CI"},
 			DNSPolicy:      "none", DNSConfig: &corev1.PodDNSConfig{Nameservers: []string{"10.0.0.10"}},
 			HostAliases: []corev1.HostAlias{{IP: "10.1.2.3", Hostnames: []string{"mirror"}}},
 			PollTimeout: 5 * time.Minute, TerminationGracePeriod: 90 * time.Second,

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // settings are a checked Config, as Kubernetes writes it.
@@ -32,6 +33,9 @@ func check(cfg Config) (*settings, error) {
 	}
 	if s.Namespace == "" {
 		s.Namespace = "default"
+	}
+	if problems := validation.IsDNS1123Label(s.Namespace); len(problems) > 0 {
+		note(fmt.Errorf("namespace: %q: not the name of a namespace, and variables in it are not supported: %s", s.Namespace, strings.Join(problems, "; ")))
 	}
 	if s.PollTimeout <= 0 {
 		s.PollTimeout = defaultPollTimeout
