@@ -15,7 +15,8 @@ import (
 // log exactly what the script printed, nothing left over.
 func TestThirtyJobs(t *testing.T) {
 	s := start(t, options{concurrent: 8})
-	before := s.goroutines()
+	s.finish(s.add(standin.JobSpec{Name: "first", Script: []string{"true"}}), standin.Success)
+	before := s.settled()
 	type expectation struct {
 		job     *standin.Job
 		state   standin.State
@@ -59,7 +60,7 @@ func TestThirtyJobs(t *testing.T) {
 			t.Errorf("job %s: script section differs: got %d bytes, want %d\n%.2000s", e.job.Name(), len(got), len(e.section), got)
 		}
 	}
-	wait(t, "the goroutines of finished jobs to end", func() bool { return s.goroutines() <= before })
+	wait(t, "the goroutines of finished jobs to end", func() bool { return s.settled() <= before })
 }
 
 // TestSlowLogArrivesWhileTheJobRuns: a line is at GitLab within the update

@@ -256,6 +256,16 @@ func (s *site) goroutines() int {
 	return total
 }
 
+// settled waits until no pod is left and returns the daemon's goroutines then.
+func (s *site) settled() int {
+	s.t.Helper()
+	wait(s.t, "the pods of finished jobs to be gone", func() bool {
+		pods, err := ground.api.CoreV1().Pods(s.namespace).List(context.Background(), metav1.ListOptions{})
+		return err == nil && len(pods.Items) == 0
+	})
+	return s.goroutines()
+}
+
 // add queues a job of the hello project.
 func (s *site) add(spec standin.JobSpec) *standin.Job {
 	if spec.Repository == nil {

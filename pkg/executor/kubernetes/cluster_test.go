@@ -156,6 +156,7 @@ type podLog struct {
 	mu      sync.Mutex
 	opened  bool
 	ended   bool
+	stuck   bool // streams of an older epoch wait instead
 	lost    bool // its node is: streams stay open
 	frames  [][]byte
 	times   []time.Time
@@ -181,8 +182,11 @@ func (l *podLog) end() { l.change(func() { l.ended = true }) }
 // cut breaks all streams that are open.
 func (l *podLog) cut() { l.change(func() { l.epoch++ }) }
 
-// rotate loses the file's content.
-func (l *podLog) rotate() { l.change(func() { l.frames, l.times = nil, nil; l.epoch++ }) }
+// rotate loses the file's content. Streams that are open break, or wait at the
+// old file's end for ever.
+func (l *podLog) rotate(stuck bool) {
+	l.change(func() { l.frames, l.times, l.stuck = nil, nil, stuck; l.epoch++ })
+}
 
 func (l *podLog) write(text string) { l.frame(frame.Log, []byte(text)) }
 
@@ -254,8 +258,9 @@ func (s *logStream) Read(p []byte) (int, error) {
 		}
 		s.log.mu.Lock()
 		changed, ended := s.log.changed, s.log.ended
-		broken := s.epoch != s.log.epoch
-		if !broken && s.at < len(s.log.frames) {
+		old := s.epoch != s.log.epoch
+		broken := old && !s.log.stuck
+		if !old && s.at < len(s.log.frames) {
 			s.rest = s.log.frames[s.at]
 			s.at++
 		}

@@ -91,10 +91,10 @@ func (f *follower) read(ctx context.Context) error {
 	if last := f.relay.LastTime(); !f.whole && !last.IsZero() {
 		options.SinceTime = &metav1.Time{Time: last}
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if f.mending {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, resendTime)
-		defer cancel()
+		defer time.AfterFunc(resendTime, cancel).Stop()
 	}
 	stream, err := f.open(ctx, options)
 	if err != nil {
@@ -103,10 +103,11 @@ func (f *follower) read(ctx context.Context) error {
 	defer func() { _ = stream.Close() }()
 	f.connected.Store(true)
 	defer f.connected.Store(false)
+	wary := &waryReader{in: stream, breakOff: cancel}
 	if f.mending {
-		return f.relay.CopyResent(ctx, stream)
+		return f.relay.CopyResent(ctx, wary)
 	}
-	return f.relay.Copy(ctx, stream)
+	return f.relay.Copy(ctx, wary)
 }
 
 // mend does what a gap asks for: read the whole log, and when that has the gap
@@ -121,8 +122,8 @@ func (f *follower) mend(ctx context.Context, err error) error {
 		f.mending = true
 		f.log.Info("log has a gap; asking the helper for the frames", zap.Int64("frame", f.relay.NextSeq()))
 		return f.resend(ctx, f.relay.NextSeq())
-	case !f.mending:
-		f.whole = false
+	default:
+		f.whole, f.mending = false, false
 	}
 	return nil
 }

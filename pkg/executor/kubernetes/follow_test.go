@@ -52,7 +52,7 @@ func TestRotatedLogIsAskedForAgain(t *testing.T) {
 		r.change(log, func() { log.opened = false; log.epoch++ })
 		log.write("two\n")
 		lost := log.frames[1]
-		log.rotate()
+		log.rotate(false)
 		log.write("three\n")
 		log.open()
 		time.Sleep(5 * time.Second)
@@ -72,6 +72,51 @@ func TestRotatedLogIsAskedForAgain(t *testing.T) {
 		if r.err != nil || r.log.String() != "one\ntwo\nthree\nfour\n" {
 			t.Errorf("Run: %v, log = %q", r.err, r.log)
 		}
+	})
+}
+
+// A kubelet can lose the file of a stream that was behind when the file was
+// rotated. Nothing tells, but the silence.
+func TestStreamThatLostItsFileIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		big := strings.Repeat("x", frame.MaxPayload)
+		for range 1<<20/frame.MaxPayload + 1 {
+			log.write(big)
+		}
+		time.Sleep(time.Second)
+		log.write("lost\n")
+		lost := log.frames[len(log.frames)-1]
+		log.rotate(true)
+		log.write("seen\n")
+		seen := log.frames[0]
+		time.Sleep(10 * time.Second)
+		if got := r.pod().Annotations["runnerd.io/resend"]; got == "" {
+			t.Fatal("the helper was not asked for the lost frames")
+		}
+		log.again(lost)
+		log.again(seen)
+		log.result(job.Outcome{State: job.Success})
+		r.wait()
+		if r.err != nil || !strings.HasSuffix(r.log.String(), "xlost\nseen\n") {
+			t.Errorf("Run = %+v, %v, log of %d bytes", r.outcome, r.err, r.log.Len())
+		}
+	})
+}
+
+// A silent job's stream is left alone.
+func TestSilentJobCostsNoRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("begun\n")
+		time.Sleep(time.Hour)
+		if n := len(log.sinces); n != 1 {
+			t.Errorf("log was asked for %d times, want once", n)
+		}
+		log.result(job.Outcome{State: job.Success})
+		r.wait()
 	})
 }
 
