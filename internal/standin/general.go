@@ -74,8 +74,10 @@ func (s *Server) checkURL(c *call) {
 	for key, values := range query {
 		for _, v := range values {
 			if s.isToken(v) {
-				s.violations.add(Violation{Time: c.start, Point: "14.4", Job: c.jobID, Request: c.Method + " " + c.URL.Path,
-					Text: fmt.Sprintf("a token is in the URL, as query parameter %q; send it in the body and in a header", key)})
+				s.violations.add(Violation{
+					Time: c.start, Point: "14.4", Job: c.jobID, Request: c.Method + " " + c.URL.Path,
+					Text: fmt.Sprintf("a token is in the URL, as query parameter %q; send it in the body and in a header", key),
+				})
 			}
 		}
 	}

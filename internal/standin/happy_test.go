@@ -166,8 +166,10 @@ func TestCancelWithoutTheFeature(t *testing.T) {
 		c := newRaw(t, standin.Options{})
 		features := map[string]bool{"refspecs": true}
 		ask := func() reply {
-			return c.json("POST", "/jobs/request", map[string]any{"token": c.runner.Token(), "system_id": systemID,
-				"info": map[string]any{"features": features}}, header{"RUNNER-TOKEN", c.runner.Token()})
+			return c.json("POST", "/jobs/request", map[string]any{
+				"token": c.runner.Token(), "system_id": systemID,
+				"info": map[string]any{"features": features},
+			}, header{"RUNNER-TOKEN", c.runner.Token()})
 		}
 		j := c.srv.AddJob(standin.JobSpec{})
 		c.want(http.StatusCreated, ask())

@@ -197,7 +197,8 @@ func (c *raw) patch(j *standin.Job, text string) reply {
 func (c *raw) patchAt(j *standin.Job, at int, text string, headers ...header) reply {
 	c.t.Helper()
 	return c.do("PATCH", fmt.Sprintf("/jobs/%d/trace?debug_trace=false", j.ID()), []byte(text), append([]header{
-		{"JOB-TOKEN", j.Token()}, {"Content-Type", "text/plain"},
+		{"JOB-TOKEN", j.Token()},
+		{"Content-Type", "text/plain"},
 		{"Content-Range", fmt.Sprintf("%d-%d", at, at+len(text)-1)},
 	}, headers...)...)
 }

@@ -112,10 +112,12 @@ func (s *Server) register(c *call) answer {
 		return refuse(http.StatusForbidden, "Forbidden - invalid token supplied")
 	case len(p.TagList) == 0 && p.RunUntagged != nil && !*p.RunUntagged:
 		return jsonAnswer(http.StatusBadRequest, map[string]any{"message": map[string]any{
-			"tags_list": []string{"can not be empty when runner is not allowed to pick untagged jobs"}}})
+			"tags_list": []string{"can not be empty when runner is not allowed to pick untagged jobs"},
+		}})
 	case len(p.MaintenanceNote) > 1024:
 		return jsonAnswer(http.StatusBadRequest, map[string]any{"message": map[string]any{
-			"maintenance_note": []string{"is too long (maximum is 1024 characters)"}}})
+			"maintenance_note": []string{"is too long (maximum is 1024 characters)"},
+		}})
 	case p.AccessLevel != "" && p.AccessLevel != "not_protected" && p.AccessLevel != "ref_protected":
 		return *badRequest("access_level does not have a valid value")
 	}

@@ -153,8 +153,10 @@ func (j *Job) startAckTimer() {
 func (j *Job) startCancelTimer() {
 	s := j.server
 	j.cancelTimer = j.after(s.opts.CancelWithin, func() {
-		s.violations.add(Violation{Point: "14.30", Job: j.id,
-			Text: "no final update within " + s.opts.CancelWithin.String() + " after the client was told of the cancel"})
+		s.violations.add(Violation{
+			Point: "14.30", Job: j.id,
+			Text: "no final update within " + s.opts.CancelWithin.String() + " after the client was told of the cancel",
+		})
 		s.broadcast()
 	})
 }

@@ -26,8 +26,10 @@ func (h *helper) outcome(err error) job.Outcome {
 	case errors.Is(err, errCanceled), errors.Is(err, errAborted):
 		return job.Outcome{State: job.Canceled, Reason: job.JobCanceled, Message: err.Error()}
 	case errors.Is(err, errTimeout):
-		return job.Outcome{State: job.Failed, Reason: job.JobExecutionTimeout,
-			Message: fmt.Sprintf("execution took longer than %s seconds", h.plan.Timeout)}
+		return job.Outcome{
+			State: job.Failed, Reason: job.JobExecutionTimeout,
+			Message: fmt.Sprintf("execution took longer than %s seconds", h.plan.Timeout),
+		}
 	case errors.Is(err, errCluster):
 		return job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: errCluster.Error()}
 	case errors.As(err, &failure):

@@ -35,8 +35,10 @@ func TestFramer(t *testing.T) {
 		offset  int64
 		payload string // of a log frame
 	}{
-		{frame.Log, 0, "one\ntwo\n"}, {frame.Event, 8, ""},
-		{frame.Log, 8, long[:frame.MaxPayload]}, {frame.Log, 8 + frame.MaxPayload, long[frame.MaxPayload:]},
+		{frame.Log, 0, "one\ntwo\n"},
+		{frame.Event, 8, ""},
+		{frame.Log, 8, long[:frame.MaxPayload]},
+		{frame.Log, 8 + frame.MaxPayload, long[frame.MaxPayload:]},
 		{frame.Event, int64(8 + len(long)), ""},
 	}
 	for _, first := range []int64{0, 2, 4, 5} {

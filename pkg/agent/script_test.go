@@ -165,8 +165,11 @@ func TestVariables(t *testing.T) {
 		`echo "${#BIG} $PLAIN"`, "env | grep -c BIG || true", "/bin/echo external", `echo "[$QUOTED]"`,
 		"env | grep -F odd-name", "cd; pwd; touch writable")
 	p.build.Variables = []job.Variable{
-		{Key: "PLAIN", Value: "first"}, {Key: "PLAIN", Value: "second"}, {Key: "BIG", Value: big},
-		{Key: "QUOTED", Value: `it's "$HOME" \ ` + "`x`\nand more"}, {Key: "odd-name.x", Value: "1"},
+		{Key: "PLAIN", Value: "first"},
+		{Key: "PLAIN", Value: "second"},
+		{Key: "BIG", Value: big},
+		{Key: "QUOTED", Value: `it's "$HOME" \ ` + "`x`\nand more"},
+		{Key: "odd-name.x", Value: "1"},
 	}
 	wantOutcome(t, p.run(), exited(0))
 	p.wants("1048576 second", "0", "external", `[it's "$HOME" \ `+"`x`", "and more]", "odd-name.x=1", p.build.TempDir+"/home")

@@ -218,8 +218,10 @@ func TestSubmodules(t *testing.T) {
 	}{
 		{name: "none", want: []string{"Skipping Git submodules setup", "0 0 0"}},
 		{name: "normal", modules: job.Submodules{Strategy: "normal"}, want: []string{"Updating/initializing submodules...", "1 0 1"}},
-		{name: "recursive", modules: job.Submodules{Strategy: "recursive", Depth: 1, UpdateFlags: []string{"--jobs", "2"}},
-			want: []string{"Updating/initializing submodules recursively with git depth set to 1...", "1 1 1"}},
+		{
+			name: "recursive", modules: job.Submodules{Strategy: "recursive", Depth: 1, UpdateFlags: []string{"--jobs", "2"}},
+			want: []string{"Updating/initializing submodules recursively with git depth set to 1...", "1 1 1"},
+		},
 		{name: "paths", modules: job.Submodules{Strategy: "recursive", Paths: []string{"b"}}, want: []string{"0 0 1"}},
 	}
 	for _, tt := range tests {

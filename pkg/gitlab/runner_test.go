@@ -45,20 +45,37 @@ func TestRegistration(t *testing.T) {
 		body          []string
 		call          func() error
 	}{
-		{"verify", "POST /api/v4/runners/verify", "Runner-Token", []string{secret, "r_0123456789ab", `"features":`},
-			token(func() (Registration, error) { return c.Verify(t.Context()) })},
-		{"register", "POST /api/v4/runners", "Runner-Token", []string{`"token":"GR1348941x"`, `"tag_list":"a,b"`, `"maximum_timeout":60`, `"locked":true`},
+		{
+			"verify", "POST /api/v4/runners/verify", "Runner-Token",
+			[]string{secret, "r_0123456789ab", `"features":`},
+			token(func() (Registration, error) { return c.Verify(t.Context()) }),
+		},
+		{
+			"register", "POST /api/v4/runners", "Runner-Token",
+			[]string{`"token":"GR1348941x"`, `"tag_list":"a,b"`, `"maximum_timeout":60`, `"locked":true`},
 			token(func() (Registration, error) {
 				return c.Register(t.Context(), "GR1348941x", RegisterOptions{Tags: []string{"a", "b"}, MaximumTimeout: time.Minute, Locked: true})
-			})},
-		{"reset", "POST /api/v4/runners/reset_authentication_token", "Runner-Token", []string{secret},
-			token(func() (Registration, error) { return c.ResetToken(t.Context()) })},
-		{"reset as a user", "POST /api/v4/runners/12/reset_authentication_token", "Private-Token", nil,
-			token(func() (Registration, error) { return c.ResetTokenAs(t.Context(), 12, "glpat-x") })},
-		{"unregister", "DELETE /api/v4/runners/managers", "Runner-Token", []string{secret, "r_0123456789ab"},
-			func() error { return c.Unregister(t.Context()) }},
-		{"delete", "DELETE /api/v4/runners", "Runner-Token", []string{secret},
-			func() error { return c.DeleteRunner(t.Context()) }},
+			}),
+		},
+		{
+			"reset", "POST /api/v4/runners/reset_authentication_token", "Runner-Token",
+			[]string{secret},
+			token(func() (Registration, error) { return c.ResetToken(t.Context()) }),
+		},
+		{
+			"reset as a user", "POST /api/v4/runners/12/reset_authentication_token", "Private-Token", nil,
+			token(func() (Registration, error) { return c.ResetTokenAs(t.Context(), 12, "glpat-x") }),
+		},
+		{
+			"unregister", "DELETE /api/v4/runners/managers", "Runner-Token",
+			[]string{secret, "r_0123456789ab"},
+			func() error { return c.Unregister(t.Context()) },
+		},
+		{
+			"delete", "DELETE /api/v4/runners", "Runner-Token",
+			[]string{secret},
+			func() error { return c.DeleteRunner(t.Context()) },
+		},
 	}
 	for _, tt := range tests {
 		if err := tt.call(); err != nil {

@@ -94,8 +94,10 @@ func launch(t *testing.T, srv *standin.Server, concurrent int) *miniature {
 		t.Fatal(err)
 	}
 	m := &miniature{t: t, client: client}
-	p := poller.New(poller.Options{Source: client, Handler: m, Slots: poller.NewSlots(concurrent),
-		Settings: poller.Settings{CheckInterval: 500 * time.Millisecond}})
+	p := poller.New(poller.Options{
+		Source: client, Handler: m, Slots: poller.NewSlots(concurrent),
+		Settings: poller.Settings{CheckInterval: 500 * time.Millisecond},
+	})
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx, context.WithoutCancel(ctx)) }()

@@ -18,10 +18,14 @@ func TestUpdateJob(t *testing.T) {
 		want   string // without info
 	}{
 		{job.Update{State: job.Running}, `{"output":{},"state":"running","token":"glcbt-jobt0ken"}`},
-		{job.Update{State: job.Running, Log: &job.LogDigest{}},
-			`{"checksum":"crc32:00000000","output":{"bytesize":0,"checksum":"crc32:00000000"},"state":"running","token":"glcbt-jobt0ken"}`},
-		{job.Update{State: job.Failed, Reason: job.ScriptFailure, ExitCode: 2, Log: &job.LogDigest{CRC: 0xab, Bytes: 10}},
-			`{"checksum":"crc32:000000ab","exit_code":2,"failure_reason":"script_failure","output":{"bytesize":10,"checksum":"crc32:000000ab"},"state":"failed","token":"glcbt-jobt0ken"}`},
+		{
+			job.Update{State: job.Running, Log: &job.LogDigest{}},
+			`{"checksum":"crc32:00000000","output":{"bytesize":0,"checksum":"crc32:00000000"},"state":"running","token":"glcbt-jobt0ken"}`,
+		},
+		{
+			job.Update{State: job.Failed, Reason: job.ScriptFailure, ExitCode: 2, Log: &job.LogDigest{CRC: 0xab, Bytes: 10}},
+			`{"checksum":"crc32:000000ab","exit_code":2,"failure_reason":"script_failure","output":{"bytesize":10,"checksum":"crc32:000000ab"},"state":"failed","token":"glcbt-jobt0ken"}`,
+		},
 		{job.Update{State: job.Success, Reason: job.ScriptFailure, ExitCode: 2}, `{"output":{},"state":"success","token":"glcbt-jobt0ken"}`},
 	}
 	for _, tt := range tests {

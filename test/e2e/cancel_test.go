@@ -16,20 +16,25 @@ import (
 // the pod; what was measured is logged, and the test allows a loaded machine
 // the double.
 func TestCancel(t *testing.T) {
+	const printing = `while :; do echo "still here"; sleep 0.2; done`
 	tests := []struct {
-		name   string
-		script string
-		force  bool
-		within time.Duration
+		name     string
+		script   string
+		interval time.Duration // GitLab's: 3 s while somebody looks at the log, 60 s otherwise
+		force    bool
+		within   time.Duration
 	}{
-		{"printing", `while :; do echo "still here"; sleep 0.2; done`, false, 3 * time.Second},
-		{"silent", "sleep 300", false, 12 * time.Second},
-		{"printing, forced", `while :; do echo "still here"; sleep 0.2; done`, true, 3 * time.Second},
-		{"silent, forced", "sleep 300", true, 12 * time.Second},
+		{"printing", printing, 3 * time.Second, false, 3 * time.Second},
+		{"silent", "sleep 300", 3 * time.Second, false, 12 * time.Second},
+		{"silent, nobody watches", "sleep 300", time.Minute, false, 12 * time.Second},
+		{"printing, forced", printing, 3 * time.Second, true, 3 * time.Second},
+		{"silent, forced", "sleep 300", 3 * time.Second, true, 12 * time.Second},
+		{"silent, forced, nobody watches", "sleep 300", time.Minute, true, 12 * time.Second},
 	}
 	s := start(t, options{})
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			s.gitlab.SetTraceInterval(3 * time.Second)
 			j := s.add(standin.JobSpec{
 				Name: tt.name, Script: []string{"echo begun", tt.script},
 				AfterScript: []string{`echo "after_script, status $CI_JOB_STATUS"`},
@@ -38,6 +43,12 @@ func TestCancel(t *testing.T) {
 			pod := s.pod(j)
 			if pod == nil {
 				t.Fatal("the job has no pod")
+			}
+			s.gitlab.SetTraceInterval(tt.interval)
+			if tt.interval > 10*time.Second {
+				// The daemon learns of the interval with its next exchange.
+				before := s.gitlab.Requests(standin.UpdateJob)
+				wait(t, "a keep-alive", func() bool { return s.gitlab.Requests(standin.UpdateJob) > before })
 			}
 			canceled := time.Now()
 			if tt.force {

@@ -112,7 +112,7 @@ func TestSilentJobCostsNoRequests(t *testing.T) {
 		log := r.start()
 		log.write("begun\n")
 		time.Sleep(time.Hour)
-		if n := len(log.sinces); n != 1 {
+		if n := log.asked(); n != 1 {
 			t.Errorf("log was asked for %d times, want once", n)
 		}
 		log.result(job.Outcome{State: job.Success})
