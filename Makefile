@@ -24,6 +24,7 @@ build: ## Build runnerd and runnerd-agent into bin/
 .PHONY: build-e2e
 build-e2e: build ## Build the end-to-end suite as well
 	@go test -c -tags e2e -o bin/e2e.test ./test/e2e
+	@go test -c -tags e2e -o bin/executor.test ./pkg/executor/kubernetes
 
 .PHONY: demo
 demo: ## Run a small pipeline on a stand-in GitLab, with jobs as processes

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"reflect"
 	"sync"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/runnerd/runnerd/pkg/config"
 	"github.com/runnerd/runnerd/pkg/gitlab"
+	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/metrics"
 	"github.com/runnerd/runnerd/pkg/poller"
 	"github.com/runnerd/runnerd/pkg/status"
@@ -22,8 +22,8 @@ import (
 )
 
 // A daemon runs the entries of a config until it is told to stop. The fields
-// are made by newDaemon and not changed afterwards, but for config and running,
-// which belong to the goroutine of run.
+// are made by newDaemon and not changed afterwards, but for those
+// behind config, which belong to the goroutine of run.
 type daemon struct {
 	build    buildInfo
 	path     string // of the config file; "" when there is none to reload
@@ -31,6 +31,8 @@ type daemon struct {
 	level    zap.AtomicLevel
 	agent    string // path of the agent's binary, for the local executor
 	systemID string
+
+	listenAddress string // beats the config's, unless ""
 
 	registry *prometheus.Registry
 	process  *metrics.Process
@@ -42,22 +44,22 @@ type daemon struct {
 	status   *status.Status
 
 	config  *config.Config
+	seen    fileVersion // of the file that config was read from
 	running []*runningEntry
+	swept   map[job.Secret]bool // tokens whose leftovers have been removed
+	rotated time.Time           // when a token's rotation has last failed
 	entries sync.WaitGroup
 }
 
 // A runningEntry is an entry that takes jobs, and the way to stop that.
 type runningEntry struct {
-	config config.Runner
-	drain  context.CancelFunc // take no more jobs
+	setup entrySetup
+	drain context.CancelFunc // take no more jobs
 }
 
 // keepAlives is how many "is it canceled?" requests a second all jobs together
 // may make; see trace.Budget.
 const keepAlives = 20
-
-// reloadInterval is how often the config file is looked at.
-const reloadInterval = 3 * time.Second
 
 func newDaemon(build buildInfo, path, agent string, c *config.Config, log *zap.Logger, level zap.AtomicLevel) (*daemon, error) {
 	systemID, err := loadSystemID(path, log)
@@ -65,7 +67,8 @@ func newDaemon(build buildInfo, path, agent string, c *config.Config, log *zap.L
 		return nil, err
 	}
 	d := &daemon{
-		build: build, path: path, log: log, level: level, agent: agent, systemID: systemID, config: c,
+		build: build, path: path, log: log, level: level, agent: agent, systemID: systemID,
+		config: c, seen: look(path), swept: map[job.Secret]bool{},
 		registry: prometheus.NewRegistry(), slots: poller.NewSlots(c.Concurrent),
 		budget: trace.NewBudget(keepAlives), status: &status.Status{},
 	}
@@ -105,7 +108,7 @@ func (d *daemon) enter(state string) {
 // when its step has been asked for.
 type stopper struct {
 	drain  context.Context // take no more jobs, let the running ones finish
-	force  context.Context // end the running ones as well
+	force  context.Context // end the running ones as well; drain ends with it
 	reload <-chan os.Signal
 }
 
@@ -121,8 +124,7 @@ func (d *daemon) run(stop stopper) error {
 	}
 	if err := d.apply(stop, d.config); err != nil {
 		closeServer()
-		<-served
-		return err
+		return errors.Join(err, <-served)
 	}
 	d.enter(metrics.Running)
 	d.log.Info("runnerd started", zap.String("version", d.build.Version), zap.String("system_id", d.systemID),
@@ -132,22 +134,43 @@ func (d *daemon) run(stop stopper) error {
 	for _, e := range d.running {
 		e.drain()
 	}
-	if stop.force.Err() == nil {
-		d.enter(metrics.GracefulShutdown)
-		d.log.Info("draining: no new jobs, waiting for the running ones", zap.Int("jobs", len(d.status.Jobs())))
-	}
-	forcing := context.AfterFunc(stop.force, func() {
-		d.enter(metrics.ForcefulShutdown)
-		d.log.Info("stopping: running jobs are interrupted", zap.Int("jobs", len(d.status.Jobs())))
-	})
-	d.entries.Wait()
-	forcing()
+	late := d.finish(stop)
 	closeServer()
 	if failed == nil {
 		failed = <-served
 	}
 	d.log.Info("runnerd stopped")
-	return failed
+	return errors.Join(failed, late)
+}
+
+// finish waits for the jobs. Once stop.force has ended, it waits for
+// shutdown_timeout at most.
+func (d *daemon) finish(stop stopper) error {
+	ended := make(chan struct{})
+	go func() {
+		d.entries.Wait()
+		close(ended)
+	}()
+	if stop.force.Err() == nil {
+		d.enter(metrics.GracefulShutdown)
+		d.log.Info("draining: no new jobs, waiting for the running ones", zap.Int("jobs", len(d.status.Jobs())))
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-stop.force.Done():
+	}
+	d.enter(metrics.ForcefulShutdown)
+	d.log.Info("stopping: running jobs are interrupted", zap.Int("jobs", len(d.status.Jobs())))
+	patience := d.config.ShutdownTimeout.Duration()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("stop: jobs are not reported or not cleaned up within %v (shutdown_timeout)", patience)
+	}
 }
 
 // serve answers metrics and health requests, if the config says where.
@@ -163,109 +186,4 @@ func (d *daemon) serve(ctx context.Context, served chan<- error) error {
 	d.log.Info("serving metrics and health", zap.String("address", listener.Addr().String()))
 	go func() { served <- status.Serve(ctx, listener, d.status.Handler(d.registry)) }()
 	return nil
-}
-
-// follow applies changes of the config file until the daemon is to stop. Its
-// error is that of the listener, when it ended by itself.
-func (d *daemon) follow(stop stopper, served <-chan error) error {
-	if d.config.ListenAddress == "" {
-		served = nil
-	}
-	ticker := time.NewTicker(reloadInterval)
-	defer ticker.Stop()
-	last := modified(d.path)
-	for {
-		select {
-		case <-stop.drain.Done():
-			return nil
-		case <-stop.force.Done():
-			return nil
-		case err := <-served:
-			return errors.Join(errors.New("the listener for metrics has ended"), err)
-		case <-stop.reload:
-			d.reload(stop)
-			last = modified(d.path)
-		case <-ticker.C:
-			if now := modified(d.path); !now.Equal(last) {
-				last = now
-				d.reload(stop)
-			}
-		}
-	}
-}
-
-func modified(path string) time.Time {
-	info, err := os.Stat(path)
-	if err != nil {
-		return time.Time{} // a file that is being replaced; the next look sees it
-	}
-	return info.ModTime()
-}
-
-// reload puts a changed config file into force, or keeps the old config.
-func (d *daemon) reload(stop stopper) {
-	c, warnings, err := config.Load(d.path)
-	if err == nil {
-		logWarnings(d.log, warnings)
-		err = d.apply(stop, c)
-	}
-	if err != nil {
-		d.process.ConfigFailed()
-		d.log.Error("configuration not reloaded; the old one stays in force", zap.Error(err))
-		return
-	}
-	d.log.Info("configuration reloaded", zap.Int("runners", len(c.Runners)), zap.Int("concurrent", c.Concurrent))
-}
-
-// apply starts the entries of c that do not run yet and drains those that c
-// does not have. A running job keeps the settings it started with. On an error
-// nothing has changed.
-func (d *daemon) apply(stop stopper, c *config.Config) error {
-	var added []*entry
-	var kept []*runningEntry
-	for _, r := range c.Runners {
-		if e := d.find(r); e != nil {
-			kept = append(kept, e)
-			continue
-		}
-		e, err := d.newEntry(c, r)
-		if err != nil {
-			return fmt.Errorf("runner %q: %w", r.Name, err)
-		}
-		added = append(added, e)
-	}
-	for _, e := range d.running {
-		if !contains(kept, e) {
-			e.drain()
-		}
-	}
-	d.running = kept
-	for _, e := range added {
-		polling, cancel := context.WithCancel(stop.drain)
-		d.running = append(d.running, &runningEntry{config: e.config, drain: cancel})
-		d.entries.Go(func() { e.run(polling, stop.force) })
-	}
-	d.config = c
-	d.slots.SetLimit(c.Concurrent)
-	d.level.SetLevel(logLevel(c.LogLevel))
-	d.process.ConfigLoaded()
-	return nil
-}
-
-func (d *daemon) find(r config.Runner) *runningEntry {
-	for _, e := range d.running {
-		if reflect.DeepEqual(e.config, r) {
-			return e
-		}
-	}
-	return nil
-}
-
-func contains(list []*runningEntry, e *runningEntry) bool {
-	for _, other := range list {
-		if other == e {
-			return true
-		}
-	}
-	return false
 }

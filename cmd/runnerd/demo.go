@@ -33,7 +33,7 @@ func demoCommand(a *app) *cobra.Command {
 		Long: `Run a small pipeline on a stand-in GitLab that lives in this process: a build,
 tests of which one fails and one may fail, and a job that the policy denies.
 The jobs run as processes on this host, or as pods (--executor kubernetes).`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return runDemo(c.Context(), a, f) },
 	}
 	c.Flags().StringVar(&f.executor, "executor", config.ExecutorLocal, "where jobs run: local or kubernetes")

@@ -22,7 +22,6 @@ import (
 	"github.com/runnerd/runnerd/pkg/metrics"
 	"github.com/runnerd/runnerd/pkg/policy"
 	"github.com/runnerd/runnerd/pkg/poller"
-	"github.com/runnerd/runnerd/pkg/status"
 	"github.com/runnerd/runnerd/pkg/trace"
 )
 
@@ -30,6 +29,21 @@ const product = "runnerd"
 
 // defaultBuildsDir is builds_dir where the config says nothing: a path in pods.
 const defaultBuildsDir = "/builds"
+
+// An entrySetup is what an entry is made of: its [[runners]] table, and what
+// else of the file it depends on.
+type entrySetup struct {
+	config.Runner
+	checkInterval, shutdownTimeout, connectionMaxAge time.Duration
+}
+
+func setupOf(c *config.Config, r config.Runner) entrySetup {
+	r.TokenObtainedAt, r.TokenExpiresAt = time.Time{}, time.Time{} // for the rotation only
+	return entrySetup{
+		Runner: r, checkInterval: c.CheckInterval.Duration(), shutdownTimeout: c.ShutdownTimeout.Duration(),
+		connectionMaxAge: c.ConnectionMaxAge.Duration(),
+	}
+}
 
 // An entry is one [[runners]] table with everything that works for it.
 type entry struct {
@@ -41,9 +55,10 @@ type entry struct {
 	log    *zap.Logger
 }
 
-func (d *daemon) newEntry(c *config.Config, r config.Runner) (*entry, error) {
-	e := &entry{config: r, log: d.log.With(zap.String("runner", r.ShortToken()), zap.String("name", r.Name))}
-	client, err := gitlab.New(d.clientConfig(r))
+func (d *daemon) newEntry(s entrySetup) (*entry, error) {
+	r, short := s.Runner, gitlab.ShortToken(s.Token)
+	e := &entry{config: r, log: d.log.With(zap.String("runner", short), zap.String("name", r.Name))}
+	client, err := gitlab.New(d.clientConfig(s))
 	if err != nil {
 		return nil, err
 	}
@@ -56,18 +71,21 @@ func (d *daemon) newEntry(c *config.Config, r config.Runner) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	id := metrics.Runner{ShortToken: r.ShortToken(), Name: r.Name, SystemID: d.systemID}
+	id := metrics.Runner{ShortToken: short, Name: r.Name, SystemID: d.systemID}
 	e.runner = lifecycle.New(lifecycle.Options{
 		Plan: d.planOptions(r), SystemID: d.systemID, Rules: rules, Executor: place,
 		Trace:   trace.Options{API: client, Budget: d.budget},
 		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
-		Log:     e.log, ReportTimeout: c.ShutdownTimeout.Duration(), RemoveLater: e.pods != nil,
+		Log:     e.log, RemoveLater: e.pods != nil,
+		// A tenth is left for what comes behind the report.
+		ReportTimeout: s.shutdownTimeout - s.shutdownTimeout/10,
 	})
 	e.poller = poller.New(poller.Options{
 		Source: client, Handler: handler{e}, Slots: d.slots, Metrics: d.polling, Log: d.log,
 		Labels: poller.Labels{Runner: id.ShortToken, RunnerName: id.Name, SystemID: id.SystemID},
 		Settings: poller.Settings{
-			Limit: r.Limit, RequestConcurrency: r.RequestConcurrency, CheckInterval: c.CheckInterval.Duration(),
+			Limit: r.Limit, RequestConcurrency: r.RequestConcurrency,
+			CheckInterval: s.checkInterval, Strict: r.StrictCheckInterval,
 			UnhealthyLimit: r.UnhealthyRequestsLimit, UnhealthyInterval: r.UnhealthyInterval.Duration(),
 		},
 	})
@@ -75,8 +93,9 @@ func (d *daemon) newEntry(c *config.Config, r config.Runner) (*entry, error) {
 }
 
 // run takes jobs until polling ends and runs them until the last is over. When
-// jobs ends, the running ones are interrupted.
-func (e *entry) run(polling, jobs context.Context) {
+// jobs ends, the running ones are interrupted. first says that no entry with
+// the token has run in this process yet.
+func (e *entry) run(polling, jobs context.Context, first bool) {
 	defer e.client.Close()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(jobs))
 	var watch sync.WaitGroup
@@ -86,7 +105,9 @@ func (e *entry) run(polling, jobs context.Context) {
 				e.log.Error("watch of the job pods ended", zap.Error(err))
 			}
 		})
-		e.sweep(polling)
+		if first {
+			e.sweep(polling)
+		}
 	}
 	e.verify(polling)
 	if err := e.poller.Run(polling, jobs); err != nil && !errors.Is(err, context.Canceled) {
@@ -97,7 +118,9 @@ func (e *entry) run(polling, jobs context.Context) {
 	watch.Wait()
 }
 
-// sweep removes what an earlier process has left behind.
+// sweep removes what an earlier process has left behind. It takes the pods of
+// another entry with the same token for such: one that a reload has replaced,
+// and whose jobs still run.
 func (e *entry) sweep(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -125,38 +148,8 @@ func (h handler) Handle(ctx context.Context, j *job.Job, slot poller.Slot) {
 	h.runner.Handle(ctx, j, slot.ConcurrentID, slot.ConcurrentProjectID)
 }
 
-// Damaged tells GitLab that a job was handed out in an answer that could not be
-// read; otherwise it would count as running until its timeout.
 func (h handler) Damaged(ctx context.Context, damaged *job.DamagedError) {
-	log := h.log.With(zap.Int64("job", damaged.ID))
-	log.Error("job handed out in an unreadable answer; reporting it failed", zap.Error(damaged))
-	update := job.Update{State: job.Failed, Reason: job.RunnerSystemFailure}
-	if _, err := h.client.UpdateJob(ctx, damaged.Credentials, update); err != nil {
-		log.Error("unreadable job not reported", zap.Error(err))
-	}
-}
-
-func (d *daemon) clientConfig(r config.Runner) gitlab.Config {
-	features := gitlab.DefaultFeatures()
-	features["services"] = r.Executor == config.ExecutorKubernetes
-	features["service_variables"] = r.Executor == config.ExecutorKubernetes
-	features["service_multiple_aliases"] = r.Executor == config.ExecutorKubernetes
-	features["image_executor_opts"] = r.Executor == config.ExecutorKubernetes
-	return gitlab.Config{
-		URL: r.URL, Token: r.Token, SystemID: d.systemID, Metrics: d.gitlab,
-		TLS: gitlab.TLS{CAFile: r.TLSCAFile, CertFile: r.TLSCertFile, KeyFile: r.TLSKeyFile, CertDir: certDir(d.path)},
-		Info: gitlab.Info{
-			Name: product, Version: d.build.Version, Revision: d.build.Revision,
-			Executor: r.Executor, Shell: "bash", Features: features, Labels: r.Labels,
-		},
-	}
-}
-
-func certDir(configPath string) string {
-	if configPath == "" {
-		return ""
-	}
-	return filepath.Join(filepath.Dir(configPath), "certs")
+	h.runner.Reject(ctx, damaged)
 }
 
 func policyConfig(r config.Runner) policy.Config {
@@ -177,7 +170,7 @@ func (d *daemon) executor(e *entry) (executor.Executor, error) {
 		return nil, err
 	}
 	id := kubernetes.Identity{
-		SystemID: d.systemID, RunnerName: e.config.Name, ShortToken: e.config.ShortToken(), GitLabURL: e.config.URL,
+		SystemID: d.systemID, RunnerName: e.config.Name, ShortToken: gitlab.ShortToken(e.config.Token), GitLabURL: e.config.URL,
 	}
 	e.pods, err = kubernetes.New(client, id, podConfig(e.config.Kubernetes, d.build), e.log)
 	return e.pods, err
@@ -200,7 +193,7 @@ func (d *daemon) planOptions(r config.Runner) job.Options {
 	o := job.Options{
 		Product: product, Version: d.build.Version, Revision: d.build.Revision, HostName: host,
 		Platform:   runtime.GOOS + "/" + runtime.GOARCH,
-		RunnerName: r.Name, ShortToken: r.ShortToken(), Executor: r.Executor,
+		RunnerName: r.Name, ShortToken: gitlab.ShortToken(r.Token), Executor: r.Executor,
 		UserAgent:    strings.Join([]string{product, d.build.Version, runtime.GOOS + "/" + runtime.GOARCH}, " "),
 		BuildsDir:    r.BuildsDir,
 		DefaultImage: r.Kubernetes.Image, Services: configuredServices(r.Kubernetes.Services),
@@ -235,34 +228,4 @@ func configuredServices(list []config.ConfiguredService) []job.Service {
 		})
 	}
 	return services
-}
-
-// observe counts a job and lists it among the running ones.
-func (d *daemon) observe(id metrics.Runner, j *job.Job) lifecycle.Observer {
-	o := &observer{
-		metrics: d.jobs.Start(id, metrics.Received{
-			QueueTime: j.QueueTime, QueueSize: j.QueueSize, QueueDepth: j.QueueDepth, ProjectJobsRunning: j.ProjectJobsRunning,
-		}),
-		status: d.status,
-		shown:  status.Job{ID: j.ID, URL: job.Value(j.Variables, "CI_JOB_URL"), Stage: "prepare_executor", Started: time.Now()},
-	}
-	d.status.Put(o.shown)
-	return o
-}
-
-type observer struct {
-	metrics *metrics.Job
-	status  *status.Status
-	shown   status.Job
-}
-
-func (o *observer) Stage(name string) {
-	o.metrics.Stage(name)
-	o.shown.Stage = name
-	o.status.Put(o.shown)
-}
-
-func (o *observer) Finish(reason job.Reason) {
-	o.metrics.Finish(string(reason))
-	o.status.Delete(o.shown.ID)
 }

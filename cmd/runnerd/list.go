@@ -5,6 +5,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"github.com/runnerd/runnerd/pkg/gitlab"
 )
 
 func listCommand(a *app) *cobra.Command {
@@ -24,7 +26,7 @@ func (a *app) list() error {
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tEXECUTOR\tTOKEN\tURL")
 	for _, r := range c.Runners {
-		fmt.Fprintf(w, "%s\t%s\t%s…\t%s\n", r.Name, r.Executor, r.ShortToken(), r.URL)
+		fmt.Fprintf(w, "%s\t%s\t%s…\t%s\n", r.Name, r.Executor, gitlab.ShortToken(r.Token), r.URL)
 	}
 	return w.Flush()
 }

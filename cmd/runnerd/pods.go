@@ -86,7 +86,7 @@ func hostAliases(list []config.HostAlias) []corev1.HostAlias {
 func affinity(a config.Affinity) *corev1.Affinity {
 	out := &corev1.Affinity{
 		NodeAffinity:    nodeAffinity(a.Node),
-		PodAffinity:     (*corev1.PodAffinity)(podAffinity(a.Pod)),
+		PodAffinity:     podAffinity(a.Pod),
 		PodAntiAffinity: antiAffinity(a.AntiPod),
 	}
 	if out.NodeAffinity == nil && out.PodAffinity == nil && out.PodAntiAffinity == nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -17,10 +18,10 @@ import (
 // runOptions are the flags of `runnerd run`.
 type runOptions struct {
 	ConfigPath    string
-	ListenAddress string // beats the config's
+	ConfigSeen    fileVersion // of the file, from before it was read
+	ListenAddress string      // beats the config's
 	Warnings      []config.Warning
 	Version       buildInfo
-	Stdout        io.Writer
 	Stderr        io.Writer
 }
 
@@ -28,9 +29,7 @@ type runOptions struct {
 // SIGINT interrupt the running jobs, a second one of these ends the process at
 // once; SIGHUP reloads the config.
 func runDaemon(ctx context.Context, cfg *config.Config, o runOptions) error {
-	if o.ListenAddress != "" {
-		cfg.ListenAddress = o.ListenAddress
-	}
+	cfg.ListenAddress = cmp.Or(o.ListenAddress, cfg.ListenAddress)
 	log, level := newLogger(cfg, o.Stderr)
 	defer func() { _ = log.Sync() }() // a terminal cannot be synced
 	logKubernetes(log)
@@ -39,6 +38,7 @@ func runDaemon(ctx context.Context, cfg *config.Config, o runOptions) error {
 	if err != nil {
 		return err
 	}
+	d.seen, d.listenAddress = o.ConfigSeen, o.ListenAddress
 	stop, release := stopOnSignals(ctx, log)
 	defer release()
 	return d.run(stop)

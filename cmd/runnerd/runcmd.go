@@ -14,13 +14,14 @@ interrupt the running jobs and report them; a second one ends the process at
 once. SIGHUP reads the configuration again, as does a change of the file.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			seen := look(a.configPath)
 			cfg, warnings, err := a.load()
 			if err != nil {
 				return err
 			}
 			return runDaemon(c.Context(), cfg, runOptions{
-				ConfigPath: a.configPath, ListenAddress: listen, Warnings: warnings,
-				Version: currentBuild(), Stdout: a.stdout, Stderr: a.stderr,
+				ConfigPath: a.configPath, ConfigSeen: seen, ListenAddress: listen, Warnings: warnings,
+				Version: currentBuild(), Stderr: a.stderr,
 			})
 		},
 	}

@@ -6,15 +6,54 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"github.com/runnerd/runnerd/internal/standin"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"runnerd": main})
+	testscript.Main(suite{m}, map[string]func(){"runnerd": main})
+}
+
+// agentBinary is the agent for jobs of the local executor. It lies beside the
+// runnerd that tests find in their PATH.
+var agentBinary string
+
+type suite struct{ *testing.M }
+
+// Run builds the agent, runs the tests, and looks for goroutines left behind.
+func (s suite) Run() int {
+	if err := buildAgent(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return exitFailure
+	}
+	code := s.M.Run()
+	if code == exitOK {
+		// klog flushes its log for as long as the process lives.
+		if err := goleak.Find(goleak.IgnoreTopFunction("k8s.io/klog/v2.(*flushDaemon).run.func1")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return exitFailure
+		}
+	}
+	return code
+}
+
+func buildAgent() error {
+	self, err := exec.LookPath("runnerd")
+	if err != nil {
+		return err
+	}
+	agentBinary = filepath.Join(filepath.Dir(self), "runnerd-agent")
+	build := exec.Command("go", "build", "-o", agentBinary, "github.com/runnerd/runnerd/cmd/runnerd-agent")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build the agent: %w: %s", err, out)
+	}
+	return nil
 }
 
 // The scripts in testdata drive the program. Each has a GitLab of its own:

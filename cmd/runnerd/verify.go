@@ -101,4 +101,6 @@ func statusOf(err error) int {
 }
 
 // label names a runner in messages.
-func label(r config.Runner) string { return fmt.Sprintf("runner %q (%s)", r.Name, r.ShortToken()) }
+func label(r config.Runner) string {
+	return fmt.Sprintf("runner %q (%s)", r.Name, gitlab.ShortToken(r.Token))
+}

@@ -38,7 +38,8 @@ func (r *rates) exceeded(key string, limit int, now time.Time) (time.Duration, b
 // rateLimit answers 429 when the request is beyond its limit. PATCH has its
 // own count per job token; PUT and artifacts share one.
 func (s *Server) rateLimit(c *call) (answer, bool) {
-	key, limit := "", s.opts.JobRate
+	var key string
+	limit := s.opts.JobRate
 	switch c.endpoint {
 	case RequestJob:
 		if c.request == nil {

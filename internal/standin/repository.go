@@ -2,6 +2,7 @@ package standin
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -174,7 +175,7 @@ func (r *Repository) keepPipeline(j *Job) error {
 // git runs git apart from the user's configuration and returns its trimmed
 // output.
 func (r *Repository) git(stdin string, args ...string) (string, error) {
-	cmd := exec.Command("git", args...)
+	cmd := exec.CommandContext(context.Background(), "git", args...) // short and local
 	inherited := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "GIT_") })
 	cmd.Env = append(inherited, cleanGit...)
 	cmd.Stdin = strings.NewReader(stdin)

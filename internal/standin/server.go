@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -120,7 +121,7 @@ func (s *Server) Start(l net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("standin: address of listener %q: %w", l.Addr(), err)
 	}
-	storage, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	storage, err := new(net.ListenConfig).Listen(context.Background(), "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return fmt.Errorf("standin: listen for object storage: %w", err)
 	}

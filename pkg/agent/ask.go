@@ -55,40 +55,63 @@ func (h *helper) ask(ctx context.Context, request stepRequest) (stepResult, erro
 	if err := h.share.write(requestFile(n), request); err != nil {
 		return stepResult{}, err
 	}
-	out := &tail{share: h.share, name: spoolFile(n), out: h.log}
+	result, err := h.follow(ctx, n, request.Name)
+	if err != nil {
+		// Nobody follows the step any more; the next one waits for its end.
+		_ = h.share.write(stopFile(n), stopRequest{})
+	}
+	return result, err
+}
+
+// follow copies the output of step n until the step has ended.
+func (h *helper) follow(ctx context.Context, n int, name string) (stepResult, error) {
+	out := &tail{share: h.share, step: n, out: h.log}
 	defer out.Close()
 	look := time.NewTicker(lookForBuild)
 	defer look.Stop()
-	ended := ctx.Done()
+	ended, aborted := ctx.Done(), h.aborted
 	var given <-chan time.Time // until when a stopped step may take
+	stop := func(grace time.Duration) error {
+		given = time.After(grace + stopAnswer)
+		return h.share.write(stopFile(n), stopRequest{Grace: grace})
+	}
 	for {
 		var result stepResult
 		// The result first: what was written before it is then read as well.
 		done, err := h.share.read(resultFile(n), &result)
-		if err == nil {
-			err = out.copy()
+		if err != nil {
+			return stepResult{}, err
 		}
-		if done || err != nil {
-			return result, err
+		if done {
+			return result, out.copyRest()
+		}
+		more, err := out.copy()
+		if err != nil {
+			return stepResult{}, err
+		}
+		if more {
+			h.watch.poke()
 		}
 		select {
-		case <-h.watch.C:
-			out.gather(h.share, resultFile(n))
-		case <-ended:
-			ended = nil
-			grace := stopGrace
-			if errors.Is(context.Cause(ctx), errAborted) {
-				grace = 0
-			}
-			if err := h.share.write(stopFile(n), stopRequest{Grace: grace}); err != nil {
+		case <-aborted:
+			ended, aborted = nil, nil
+			if err := stop(0); err != nil {
 				return stepResult{}, err
 			}
-			given = time.After(grace + stopAnswer)
+		case <-ended:
+			ended = nil
+			if err := stop(stopGrace); err != nil {
+				return stepResult{}, err
+			}
 		case <-given:
-			return stepResult{}, fmt.Errorf("%s: the build container does not stop it", request.Name)
+			return stepResult{}, fmt.Errorf("%s: the build container does not stop it", name)
 		case <-look.C:
 			if h.buildSeen && !h.share.isLocked(buildLock) && !h.share.exists(resultFile(n)) {
 				return stepResult{}, h.buildGone(ctx, out)
+			}
+		case <-h.watch.C:
+			if !more {
+				out.gather()
 			}
 		}
 	}
@@ -97,7 +120,7 @@ func (h *helper) ask(ctx context.Context, request stepRequest) (stepResult, erro
 // buildGone says why the build side is gone. A pod that has to go is told so
 // container by container; the helper's turn may come a moment later.
 func (h *helper) buildGone(ctx context.Context, out *tail) error {
-	if err := out.copy(); err != nil {
+	if err := out.copyRest(); err != nil {
 		return err
 	}
 	timer := time.NewTimer(clusterWord)

@@ -3,9 +3,11 @@ package agent
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/runnerd/runnerd/pkg/job"
@@ -26,13 +28,13 @@ func (b *builder) tryRun(ctx context.Context, n int, request stepRequest) (stepR
 	if !ok {
 		return stepResult{}, fmt.Errorf("step %q is not in the build container's plan", request.Name)
 	}
-	spool, err := b.share.root.OpenFile(spoolFile(n), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
+	spool, err := b.createSpool(ctx, n)
 	if err != nil {
-		return stepResult{}, fmt.Errorf("create the file for the step's output: %w", err)
+		return stepResult{}, err
 	}
 	defer spool.Close()
-	_ = spool.Chmod(0o644) // whatever the image's umask; the helper is another user
 
+	defer os.Remove(b.scriptPath(n)) // unless the script itself has
 	cmd, err := b.command(n, step, request.Status, spool)
 	if err != nil {
 		return stepResult{}, err
@@ -54,11 +56,11 @@ func (b *builder) tryRun(ctx context.Context, n int, request stepRequest) (stepR
 	if err := out.end(); err != nil {
 		return stepResult{}, fmt.Errorf("store the step's output: %w", err)
 	}
-	return stepResult{ExitCode: shell.exitCode(), Terminated: terminated}, os.Remove(b.scriptPath(n))
+	return stepResult{ExitCode: shell.exitCode(), Terminated: terminated}, nil
 }
 
 // command writes the step's script and returns the shell that runs it.
-func (b *builder) command(n int, step job.BuildStep, status string, spool *os.File) (*exec.Cmd, error) {
+func (b *builder) command(n int, step job.BuildStep, status string, spool io.Writer) (*exec.Cmd, error) {
 	env, err := buildEnviron(&b.plan, status, b.private)
 	if err != nil {
 		return nil, err
@@ -80,26 +82,40 @@ func (b *builder) command(n int, step job.BuildStep, status string, spool *os.Fi
 	}, nil
 }
 
-// await waits for the step's shell and ends it when it has to.
+// await waits for the step's shell and ends it when it has to. terminated says
+// that this was not what the helper wanted.
 func (b *builder) await(ctx context.Context, n int, shell *process) (terminated bool) {
+	ended := ctx.Done()
+	var kill <-chan time.Time
+	grace := time.Minute // the most that a stop may ask for
+	end := func(d time.Duration) {
+		if d >= grace {
+			return
+		}
+		grace, kill = d, time.After(d)
+		shell.signal(syscall.SIGTERM)
+	}
 	for {
 		select {
 		case <-shell.done:
-			return ctx.Err() != nil
-		case <-ctx.Done():
-			shell.stop(stopGrace)
-			return true
+			return terminated
+		case <-kill:
+			shell.signal(syscall.SIGKILL)
+			kill = nil
+			continue
+		case <-ended:
+			ended, terminated = nil, true
+			end(stopGrace)
+			continue
 		case <-b.watch.C:
 		}
 		var stop stopRequest
 		// A stop that cannot be read is one all the same.
 		if found, err := b.share.read(stopFile(n), &stop); found || err != nil {
-			shell.stop(min(max(stop.Grace, 0), time.Minute))
-			return false
-		}
-		if b.helperGone() {
-			shell.stop(stopGrace)
-			return true
+			end(max(stop.Grace, 0))
+		} else if b.helperGone() {
+			terminated = true
+			end(stopGrace)
 		}
 	}
 }

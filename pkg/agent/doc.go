@@ -14,6 +14,7 @@
 //	  build.json          the build side announces itself
 //	  step-N.json         the helper asks for a step
 //	  step-N.log          what the step printed, growing
+//	  step-N.keep         what was read of the log keeps its room on the disk
 //	  step-N.stop         the helper wants the step to end
 //	  step-N.result       how the step ended
 //	  exit                the helper needs the build side no more

@@ -51,8 +51,16 @@ func TestCancelOfAScriptThatIgnoresIt(t *testing.T) {
 func TestCancelDuringAfterScriptChangesNothing(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, "true")
-	p.addAfterScript("echo after; sleep 1", "echo end")
-	p.onLog = once("\nafter\n", func(p *pod) { p.tell("signal", "cancel") })
+	p.addAfterScript("echo after; until test -e go; do sleep 0.02; done", "echo end")
+	cancel := once("\nafter\n", func(p *pod) { p.tell("signal", "cancel") })
+	p.onLog = func(p *pod, log string) {
+		cancel(p, log)
+		if n := len(p.events); n > 0 && p.events[n-1].Canceling {
+			if err := os.WriteFile(p.helper.ProjectDir+"/go", nil, 0o644); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 	wantOutcome(t, p.run(), exited(0))
 	p.wants("after", "end")
 }
@@ -199,4 +207,25 @@ func TestTerminationLog(t *testing.T) {
 	if err != nil || !strings.Contains(string(text), `"exit_code":5`) {
 		t.Errorf("termination log %q, %v", text, err)
 	}
+}
+
+// TestStopAfterCancel: a forced cancel always comes after a graceful one.
+func TestStopAfterCancel(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "trap '' TERM; echo started; while sleep 1; do :; done")
+	p.addAfterScript("echo after")
+	cancel := once("\nstarted\n", func(p *pod) { p.tell("signal", "cancel") })
+	stop := once("canceled externally", func(p *pod) { p.tell("signal", "stop") })
+	p.onLog = func(p *pod, log string) {
+		cancel(p, log)
+		stop(p, log)
+	}
+	began := time.Now()
+	if got := p.run(); got.State != job.Canceled {
+		t.Errorf("outcome %+v, want canceled", got.Outcome)
+	}
+	if took := time.Since(began); took > 4*time.Second {
+		t.Errorf("stopping took %s, want no grace", took)
+	}
+	p.wantsNot("\nafter\n")
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -88,6 +89,13 @@ func (f *framer) flush() error {
 	return f.err
 }
 
+// size is how many bytes of the log have been framed.
+func (f *framer) size() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.offset
+}
+
 // event writes an event behind the log bytes taken so far.
 func (f *framer) event(e job.Event) error {
 	f.mu.Lock()
@@ -162,7 +170,7 @@ func (f *framer) resend(first int64) error {
 			}
 			return f.err
 		}
-		for err = bufio.ErrBufferFull; err == bufio.ErrBufferFull; {
+		for err = bufio.ErrBufferFull; errors.Is(err, bufio.ErrBufferFull); {
 			_, err = lines.ReadSlice('\n')
 		}
 	}

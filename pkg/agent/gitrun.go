@@ -113,7 +113,7 @@ func (h *helper) execute(ctx context.Context, cmd *exec.Cmd, seen *lastBytes) (c
 	select {
 	case <-started.done:
 	case <-ctx.Done():
-		started.stop(stopGrace)
+		started.stop(stopGrace, h.aborted)
 	}
 	err = out.end()
 	_ = out.release()

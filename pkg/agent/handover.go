@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +26,7 @@ const (
 
 func requestFile(n int) string { return fmt.Sprintf("step-%d.json", n) }
 func spoolFile(n int) string   { return fmt.Sprintf("step-%d.log", n) }
+func keepFile(n int) string    { return fmt.Sprintf("step-%d.keep", n) }
 func stopFile(n int) string    { return fmt.Sprintf("step-%d.stop", n) }
 func resultFile(n int) string  { return fmt.Sprintf("step-%d.result", n) }
 
@@ -84,18 +87,21 @@ func openHandover(share string) (*handover, error) {
 
 func (h *handover) Close() error { return h.root.Close() }
 
-// write writes message as a whole: who sees the file sees all of it.
+// write writes message as a whole: who sees the file sees all of it. The name
+// aside is one that a script cannot have taken before.
 func (h *handover) write(name string, message any) error {
 	text, err := json.Marshal(message)
 	if err != nil {
 		return fmt.Errorf("hand over %s: %w", name, err)
 	}
-	aside := "." + name
-	if err := h.root.WriteFile(aside, text, 0o644); err != nil {
+	aside := "." + name + "-" + rand.Text()
+	file, err := h.root.OpenFile(aside, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
 		return fmt.Errorf("hand over %s: %w", name, err)
 	}
+	_, err = file.Write(text)
 	// The mode must not depend on the image's umask.
-	if err := h.root.Chmod(aside, 0o644); err != nil {
+	if err := errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
 		return fmt.Errorf("hand over %s: %w", name, err)
 	}
 	if err := h.root.Rename(aside, name); err != nil {
@@ -106,7 +112,7 @@ func (h *handover) write(name string, message any) error {
 
 // read reads the message in name; found is false while there is none.
 func (h *handover) read(name string, message any) (found bool, err error) {
-	file, err := h.root.Open(name)
+	file, err := h.open(name, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -118,6 +124,20 @@ func (h *handover) read(name string, message any) (found bool, err error) {
 		return false, fmt.Errorf("read %s: %w", name, err)
 	}
 	return true, nil
+}
+
+// open opens a regular file. A script can put anything in its place: a named
+// pipe, for one, would block whoever opens it.
+func (h *handover) open(name string, flag int) (*os.File, error) {
+	file, err := h.root.OpenFile(name, flag|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		file.Close()
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
+	return file, nil
 }
 
 func (h *handover) exists(name string) bool {

@@ -57,7 +57,7 @@ func RunHelper(ctx context.Context, opts HelperOptions) error {
 	h := &helper{
 		opts: opts, share: share, private: private, frames: newFramer(opts.Stdout, store),
 		procs: newProcesses(), watch: newWatcher(share.path, handoverPoll), cancel: &canceler{},
-		retryPause: retryPause,
+		aborted: make(chan struct{}), retryPause: retryPause,
 	}
 	if err := readPlan(opts.Plan, &h.plan, &h.plan.Version); err != nil {
 		return err
@@ -103,6 +103,7 @@ type helper struct {
 	procs      *processes
 	watch      *watcher
 	cancel     *canceler
+	aborted    chan struct{} // closed when everything is to end at once
 	retryPause time.Duration // before the second try of sources; doubles
 
 	temp      *os.Root     // plan.TempDir
@@ -124,10 +125,14 @@ func (h *helper) serve(ctx context.Context) error {
 	defer endJob(nil)
 	h.cancel.aim(endJob)
 	defer context.AfterFunc(ctx, func() { endJob(errCluster) })()
+	abort := sync.OnceFunc(func() { close(h.aborted) })
 	controls := &control{
 		dir: h.opts.Control, watch: newWatcher(h.opts.Control, controlPoll),
 		onCancel: h.onCancel,
-		onStop:   func() { endJob(errAborted) },
+		onStop: func() {
+			endJob(errAborted)
+			abort()
+		},
 		onResend: func(first int64) { _ = h.frames.resend(first) }, // its error sticks, or the daemon asks again
 	}
 	group.Go(func() { h.procs.Run(background) })
@@ -136,7 +141,9 @@ func (h *helper) serve(ctx context.Context) error {
 	group.Go(func() { controls.watch.Run(background) })
 	group.Go(func() { controls.Run(background) })
 
-	return h.finish(h.run(jobCtx))
+	err := h.finish(h.run(jobCtx))
+	h.linger(ctx)
+	return err
 }
 
 func (h *helper) onCancel() {

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,7 +33,8 @@ func (c *checkout) hooks(ctx context.Context, name string, scripts []string, dir
 		}
 		cmd := &exec.Cmd{Path: shell, Args: []string{filepath.Base(shell), path}, Env: vars}
 		code, err := c.execute(ctx, cmd, nil)
-		if err := errors.Join(err, os.Remove(path)); err != nil {
+		_ = os.Remove(path) // unless the hook itself has
+		if err != nil {
 			return err
 		}
 		if code != 0 {

@@ -21,7 +21,7 @@ func (c *checkout) lfs(ctx context.Context) error {
 	if c.SkipLFS || !usesLFS(c.plan.ProjectDir) {
 		return nil
 	}
-	if _, err := findProgram("git-lfs"); err != nil {
+	if !hasLFS() {
 		c.log.Warn("the project uses Git LFS, but the helper image has no git-lfs: its files stay pointers")
 		return nil
 	}
@@ -29,13 +29,15 @@ func (c *checkout) lfs(ctx context.Context) error {
 }
 
 func (c *checkout) submoduleLFS(ctx context.Context) error {
-	if c.SkipLFS {
+	if c.SkipLFS || !hasLFS() {
 		return nil
 	}
-	if _, err := findProgram("git-lfs"); err != nil {
-		return nil
-	}
-	return c.forEachSubmodule(ctx, "git", append(lfsFilter, "lfs", "pull")...)
+	return c.forEachSubmodule(ctx, append(lfsFilter, "lfs", "pull")...)
+}
+
+func hasLFS() bool {
+	_, err := findProgram("git-lfs")
+	return err == nil
 }
 
 // usesLFS says whether the checked-out commit can have files in Git LFS. It

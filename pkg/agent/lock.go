@@ -25,7 +25,7 @@ func (h *handover) holdLock(name string) (*os.File, error) {
 // reach from one container to the other it is always false, so only a change
 // from true to false means something.
 func (h *handover) isLocked(name string) bool {
-	file, err := h.root.Open(name)
+	file, err := h.open(name, os.O_RDONLY)
 	if err != nil {
 		return false
 	}

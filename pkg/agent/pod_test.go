@@ -30,6 +30,7 @@ type pod struct {
 	buildUser *syscall.Credential      // nil: the test's own
 	noBuild   bool                     // there is no build process
 	newPIDs   bool                     // each process is PID 1
+	image     string                   // root directory of the build process; empty: the test's own
 	onLog     func(p *pod, log string) // after each frame
 
 	onResent func(p *pod) // when the first frame comes again
@@ -115,6 +116,9 @@ func (p *pod) start() io.Reader {
 	p.buildCmd.Env = append(base, p.env...)
 	p.helperCmd.SysProcAttr = newPIDs(&syscall.SysProcAttr{}, p.newPIDs)
 	p.buildCmd.SysProcAttr = newPIDs(&syscall.SysProcAttr{Credential: p.buildUser}, p.newPIDs)
+	if p.image != "" {
+		p.enterImage(p.buildCmd)
+	}
 	stdout, err := p.helperCmd.StdoutPipe()
 	if err != nil {
 		p.t.Fatal(err)

@@ -112,18 +112,17 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
-// stop ends the process: politely, after grace for good. It returns when the
-// process is gone.
-func (p *process) stop(grace time.Duration) {
-	if grace > 0 {
-		p.signal(syscall.SIGTERM)
-		timer := time.NewTimer(grace)
-		defer timer.Stop()
-		select {
-		case <-p.done:
-			return
-		case <-timer.C:
-		}
+// stop ends the process: politely, after grace or when hurry is closed for
+// good. It returns when the process is gone.
+func (p *process) stop(grace time.Duration, hurry <-chan struct{}) {
+	p.signal(syscall.SIGTERM)
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		return
+	case <-timer.C:
+	case <-hurry:
 	}
 	p.signal(syscall.SIGKILL)
 	<-p.done

@@ -77,7 +77,10 @@ func TestNoCredentialsAreLeft(t *testing.T) {
 func grep(t *testing.T, dir string, texts ...string) (found []string) {
 	t.Helper()
 	filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
+		if err != nil {
+			return fs.SkipDir
+		}
+		if !entry.Type().IsRegular() {
 			return nil
 		}
 		content, _ := os.ReadFile(path)
@@ -156,18 +159,46 @@ func TestSourcesTimeout(t *testing.T) {
 	}
 }
 
-func TestCancelDuringSources(t *testing.T) {
-	s := newGitServer(t)
-	sha := s.repo("group/project", map[string]string{"README": "hello\n"})
-	release := make(chan struct{})
-	p := newPod(t, "true")
-	s.onFetch = func() {
-		p.tell("signal", "cancel")
-		<-release
+func TestEndDuringSources(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		signal  string
+		timeout time.Duration
+		want    job.Outcome
+	}{
+		{name: "cancel", signal: "cancel", timeout: time.Hour, want: canceledOutcome},
+		{name: "stop", signal: "stop", timeout: time.Hour, want: job.Outcome{
+			State: job.Canceled, Reason: job.JobCanceled, Message: "stopped at once: GitLab does not want the job any more",
+		}},
+		{name: "job timeout", timeout: time.Second, want: job.Outcome{
+			State: job.Failed, Reason: job.JobExecutionTimeout, Message: "execution took longer than 1s seconds",
+		}},
 	}
-	t.Cleanup(func() { close(release) })
-	p.helper.Sources = s.sources("group/project", sha)
-	wantOutcome(t, p.run(), canceledOutcome)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newGitServer(t)
+			sha := s.repo("group/project", map[string]string{"README": "hello\n"})
+			release := make(chan struct{})
+			p := newPod(t, "echo script")
+			p.addAfterScript("echo after")
+			s.onFetch = func() {
+				p.tell("signal", tt.signal)
+				<-release
+			}
+			t.Cleanup(func() { close(release) })
+			p.helper.Sources = s.sources("group/project", sha)
+			p.helper.Sources.Attempts = 3
+			p.helper.Timeout = tt.timeout
+			wantOutcome(t, p.run(), tt.want)
+			for _, phase := range strings.Fields(p.phases()) {
+				if phase == "step_script" || phase == "after_script" || phase == "clear_worktree" {
+					t.Errorf("phases %q, want the job to end with its sources", p.phases())
+				}
+			}
+		})
+	}
 }
 
 // TestFetchIntoExisting: the second job of a shared builds volume.

@@ -32,7 +32,7 @@ func (c *checkout) submodules(ctx context.Context, fresh bool) error {
 		}
 	}
 	if !fresh && c.CleanFlags != nil {
-		if err := c.forEachSubmodule(ctx, "git", append([]string{"clean"}, c.CleanFlags...)...); err != nil {
+		if err := c.forEachSubmodule(ctx, append([]string{"clean"}, c.CleanFlags...)...); err != nil {
 			return err
 		}
 	}
@@ -69,10 +69,10 @@ func (c *checkout) resetSubmodules(ctx context.Context) error {
 	if clean == nil {
 		clean = []string{"-ffdx"}
 	}
-	if err := c.forEachSubmodule(ctx, "git", append([]string{"clean"}, clean...)...); err != nil {
+	if err := c.forEachSubmodule(ctx, append([]string{"clean"}, clean...)...); err != nil {
 		return err
 	}
-	return c.forEachSubmodule(ctx, "git", "reset", "--hard")
+	return c.forEachSubmodule(ctx, "reset", "--hard")
 }
 
 func (c *checkout) submoduleUpdate() []string {
@@ -93,12 +93,12 @@ func (c *checkout) withPaths(args []string) []string {
 	return append(append(args, "--"), c.Submodules.Paths...)
 }
 
-// forEachSubmodule runs a command in each submodule that is checked out.
-func (c *checkout) forEachSubmodule(ctx context.Context, command string, args ...string) error {
+// forEachSubmodule runs git in each submodule that is checked out.
+func (c *checkout) forEachSubmodule(ctx context.Context, args ...string) error {
 	list := []string{"submodule", "--quiet", "foreach"}
 	if c.recursive() {
 		list = append(list, "--recursive")
 	}
 	// A single argument would be taken for a script.
-	return c.run(ctx, c.plan.ProjectDir, append(append(list, command), args...)...)
+	return c.run(ctx, c.plan.ProjectDir, append(append(list, "git"), args...)...)
 }

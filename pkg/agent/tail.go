@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,52 +17,72 @@ const (
 
 	// blockSize is how much of the spool is given back to the disk at a time.
 	blockSize = 1 << 20
+
+	// maxCopy is how much is copied at a time: a script that prints without end
+	// must not keep the helper from stopping it.
+	maxCopy = 4 << 20
 )
 
 // A tail copies a file that grows.
 type tail struct {
 	share *handover
-	name  string
+	step  int
 	out   io.Writer
 	file  *os.File
 	buf   []byte
 	read  int64
 	freed int64
+	kept  bool      // the disk takes nothing back
 	last  time.Time // when there was something to copy
 }
 
-// copy copies what has been written since the last time.
-func (t *tail) copy() error {
+// copy copies what has been written since the last time; more says that it did
+// not get to the end.
+func (t *tail) copy() (more bool, err error) {
 	if t.file == nil {
 		if err := t.open(); t.file == nil {
-			return err
+			return false, err
 		}
 	}
-	for {
+	for limit := t.read + maxCopy; t.read < limit; {
 		n, err := t.file.Read(t.buf)
 		if n > 0 {
 			t.last = time.Now()
 			if _, err := t.out.Write(t.buf[:n]); err != nil {
-				return err
+				return false, err
 			}
 			t.read += int64(n)
 			t.free()
 		}
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			return false, nil
 		case err != nil:
-			return fmt.Errorf("read the script's output: %w", err)
+			return false, fmt.Errorf("read the script's output: %w", err)
+		}
+	}
+	return true, nil
+}
+
+// copyRest copies what has been written until now, by a step that writes no
+// more.
+func (t *tail) copyRest() error {
+	var size int64
+	if info, err := t.share.root.Lstat(spoolFile(t.step)); err == nil {
+		size = info.Size()
+	}
+	for {
+		if more, err := t.copy(); !more || err != nil || t.read >= size {
+			return err
 		}
 	}
 }
 
-// open opens the file, if it is there. A script can put anything in its
-// place: a pipe, for one, would block the helper.
+// open opens the file, if it is there.
 func (t *tail) open() error {
-	file, err := t.share.root.OpenFile(t.name, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	file, err := t.share.open(spoolFile(t.step), os.O_RDWR)
 	if errors.Is(err, fs.ErrPermission) {
-		file, err = t.share.root.OpenFile(t.name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		file, err = t.share.open(spoolFile(t.step), os.O_RDONLY)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -71,28 +90,30 @@ func (t *tail) open() error {
 	if err != nil {
 		return fmt.Errorf("read the script's output: %w", err)
 	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		file.Close()
-		return fmt.Errorf("read the script's output: %s is no regular file", t.name)
-	}
 	t.file = file
 	t.buf = make([]byte, 64<<10)
 	return nil
 }
 
 // free gives what was read back to the disk, so that a script can print more
-// than the volume holds. Where it is not possible, the file just grows.
+// than the volume holds. Where it is not possible, the build side is told to
+// let the file grow.
 func (t *tail) free() {
-	if n := (t.read - t.freed) / blockSize * blockSize; n > 0 {
-		_ = unix.Fallocate(int(t.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, t.freed, n)
-		t.freed += n
+	n := (t.read - t.freed) / blockSize * blockSize
+	if n == 0 || t.kept {
+		return
 	}
+	if err := unix.Fallocate(int(t.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, t.freed, n); err != nil {
+		t.kept = t.share.write(keepFile(t.step), true) == nil
+		return
+	}
+	t.freed += n
 }
 
 // gather lets more output come together when there was some just now, but does
-// not rest once name, the step's result, is there.
-func (t *tail) gather(share *handover, name string) {
-	if rest := pace - time.Since(t.last); rest > 0 && !share.exists(name) {
+// not rest once the step's result is there.
+func (t *tail) gather() {
+	if rest := pace - time.Since(t.last); rest > 0 && !t.share.exists(resultFile(t.step)) {
 		time.Sleep(rest)
 	}
 }

@@ -34,9 +34,9 @@ func TestTailBelievesNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			var out bytes.Buffer
-			spool := &tail{share: share, name: spoolFile(0), out: &out}
+			spool := &tail{share: share, out: &out}
 			defer spool.Close()
-			if err := spool.copy(); err == nil || out.Len() > 0 {
+			if _, err := spool.copy(); err == nil || out.Len() > 0 {
 				t.Errorf("copied %q, error %v; want an error", out.String(), err)
 			}
 		})
@@ -54,9 +54,9 @@ func TestTailFreesWhatItHasRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	spool := &tail{share: share, name: spoolFile(0), out: &out}
+	spool := &tail{share: share, out: &out}
 	defer spool.Close()
-	if err := spool.copy(); err != nil || out.String() != text {
+	if err := spool.copyRest(); err != nil || out.String() != text {
 		t.Errorf("copied %d bytes, %v; want %d", out.Len(), err, len(text))
 	}
 	info, err := spool.file.Stat()

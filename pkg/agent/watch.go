@@ -50,12 +50,17 @@ func (w *watcher) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-events:
-		case <-errs:
+		case _ = <-errs: // events may be lost: look
 		case <-ticker.C:
 		}
-		select {
-		case w.C <- struct{}{}:
-		default: // the one before is not taken yet
-		}
+		w.poke()
+	}
+}
+
+// poke says that it is worth to look.
+func (w *watcher) poke() {
+	select {
+	case w.C <- struct{}{}:
+	default: // the one before is not taken yet
 	}
 }

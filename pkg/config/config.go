@@ -1,7 +1,6 @@
 package config
 
 import (
-	"regexp"
 	"time"
 
 	"github.com/runnerd/runnerd/pkg/job"
@@ -14,7 +13,7 @@ type Config struct {
 	LogLevel         string            `toml:"log_level"`          // panic, fatal, error, warning, info or debug; "info"
 	LogFormat        string            `toml:"log_format"`         // runner, text or json; "runner"
 	ListenAddress    string            `toml:"listen_address"`     // host:port of metrics and health; "" means off, the port is 9252 unless given
-	ShutdownTimeout  Seconds           `toml:"shutdown_timeout"`   // how long the end of the process may take; 30 s
+	ShutdownTimeout  Seconds           `toml:"shutdown_timeout"`   // how long a forced end of the process may take; 30 s, also for 0
 	ConnectionMaxAge Duration          `toml:"connection_max_age"` // after which TLS connections are opened anew; 15m, 0 or less means never
 	Labels           map[string]string `toml:"labels"`             // labels of every runner; merged into Runner.Labels
 	Runners          []Runner          `toml:"runners"`
@@ -32,13 +31,14 @@ type Runner struct {
 	TLSCertFile     string     `toml:"tls-cert-file"`
 	TLSKeyFile      string     `toml:"tls-key-file"`
 
-	Executor           string   `toml:"executor"`            // [ExecutorKubernetes] or [ExecutorLocal]
-	Limit              int      `toml:"limit"`               // jobs of this entry; 0 means as many as Config.Concurrent
-	RequestConcurrency int      `toml:"request_concurrency"` // job requests at the same time; 1
-	BuildsDir          string   `toml:"builds_dir"`          // absolute path in the pod; "/builds"
-	CloneURL           string   `toml:"clone_url"`           // replaces scheme, host and path prefix of the clone URL
-	Environment        []string `toml:"environment"`         // KEY=VALUE, variables of every job
-	OutputLimitKiB     int      `toml:"output_limit"`        // of a job's log; 4096
+	Executor            string   `toml:"executor"`              // [ExecutorKubernetes] or [ExecutorLocal]
+	Limit               int      `toml:"limit"`                 // jobs of this entry; 0 means as many as Config.Concurrent
+	RequestConcurrency  int      `toml:"request_concurrency"`   // job requests at the same time; 1
+	StrictCheckInterval bool     `toml:"strict_check_interval"` // wait for check_interval after a job as well
+	BuildsDir           string   `toml:"builds_dir"`            // absolute path in the pod; "/builds"
+	CloneURL            string   `toml:"clone_url"`             // replaces scheme, host and path prefix of the clone URL
+	Environment         []string `toml:"environment"`           // KEY=VALUE, variables of every job
+	OutputLimitKiB      int      `toml:"output_limit"`          // of a job's log; 4096
 
 	UnhealthyRequestsLimit int      `toml:"unhealthy_requests_limit"`            // failed job requests in a row until a pause; 3
 	UnhealthyInterval      Duration `toml:"unhealthy_interval"`                  // the pause; 60m
@@ -70,21 +70,3 @@ const (
 	ExecutorKubernetes = "kubernetes" // each job is a pod
 	ExecutorLocal      = "local"      // each job is a pair of processes on this host, to try runnerd out
 )
-
-// shortTokenPrefixes are removed one after the other, as GitLab Runner does, so
-// that names made from the short token stay the same.
-var shortTokenPrefixes = []*regexp.Regexp{
-	regexp.MustCompile(`^glrt-(t[123]_)?|^t[123]_|^glrtr-`),
-	regexp.MustCompile(`^glcbt-`),
-	regexp.MustCompile(`^GR[0-9A-Fa-f]{7}`),
-}
-
-// ShortToken returns the part of the token that is shown in names, paths and
-// labels: its first nine characters behind the prefix. It is no secret.
-func (r *Runner) ShortToken() string {
-	s := r.Token.Reveal()
-	for _, prefix := range shortTokenPrefixes {
-		s = prefix.ReplaceAllString(s, "")
-	}
-	return s[:min(len(s), 9)]
-}

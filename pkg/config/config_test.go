@@ -155,3 +155,24 @@ func TestLoadMissingFile(t *testing.T) {
 		t.Errorf("Load(%q) = %v, want an error that is os.ErrNotExist", path, err)
 	}
 }
+
+// TestPollingKeys: keys that have an effect are not said to have none, and zero
+// means GitLab Runner's default where it does there.
+func TestPollingKeys(t *testing.T) {
+	const text = `shutdown_timeout = 0
+connection_max_age = "1h"
+[[runners]]
+url = "https://gitlab.example.com"
+token = "glrt-x"
+executor = "local"
+strict_check_interval = true
+`
+	c, warnings, err := Parse("config.toml", []byte(text))
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("Parse: %v, warnings %v", err, warnings)
+	}
+	if c.ShutdownTimeout.Duration() != 30*time.Second || c.ConnectionMaxAge.Duration() != time.Hour || !c.Runners[0].StrictCheckInterval {
+		t.Errorf("shutdown_timeout %v, connection_max_age %v, strict_check_interval %v",
+			c.ShutdownTimeout.Duration(), c.ConnectionMaxAge.Duration(), c.Runners[0].StrictCheckInterval)
+	}
+}

@@ -8,6 +8,7 @@ import "time"
 
 const (
 	defaultCheckInterval   = 3 * Seconds(time.Second)
+	defaultShutdownTimeout = 30 * Seconds(time.Second)
 	defaultOutputLimitKiB  = 4096
 	defaultMetricsPort     = "9252"
 	defaultNamespace       = "default"
@@ -24,7 +25,7 @@ func (c *Config) setDefaults() {
 	c.CheckInterval = defaultCheckInterval
 	c.LogLevel = "info"
 	c.LogFormat = "runner"
-	c.ShutdownTimeout = 30 * Seconds(time.Second)
+	c.ShutdownTimeout = defaultShutdownTimeout
 	c.ConnectionMaxAge = 15 * Duration(time.Minute)
 }
 
@@ -50,6 +51,9 @@ func (s *CacheS3) setDefaults() {
 func (c *Config) normalize() {
 	if c.CheckInterval <= 0 {
 		c.CheckInterval = defaultCheckInterval
+	}
+	if c.ShutdownTimeout <= 0 {
+		c.ShutdownTimeout = defaultShutdownTimeout
 	}
 	c.ListenAddress = withPort(c.ListenAddress, defaultMetricsPort)
 	for i := range c.Runners {

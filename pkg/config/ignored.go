@@ -40,7 +40,7 @@ func (i ignored) matters(v any) bool {
 const (
 	otherExecutor = "it belongs to another executor; runnerd runs jobs on Kubernetes only"
 	noOverwrite   = "a job's variables do not change its pod's settings in this version"
-	noArtifacts   = "a transfer ends with the job's own timeout"
+	noArtifacts   = "this version transfers no artifacts"
 	noReport      = "runnerd has no such report"
 	noSessions    = "runnerd offers no terminal in a running job"
 	watchesPods   = "runnerd watches pods and does not poll them"
@@ -48,7 +48,7 @@ const (
 	noSharedLogs  = "scripts and their output lie in a volume of the pod's own"
 	slotsOnly     = "it belongs to the autoscaler executors"
 	fixedHelper   = "there is one helper image, for all architectures; set helper_image for another"
-	retriesItself = "calls of the Kubernetes API are tried again until the job's timeout"
+	retriesItself = "what a job needs of the Kubernetes API is tried again for as long as poll_timeout, whatever the error, unless a repeat cannot help"
 	noPausePods   = "runnerd keeps no pause pods; use a node autoscaler's own over-provisioning"
 	noSuspend     = "runnerd does not suspend jobs"
 	getSourcesNow = "GitLab Runner no longer has this key; its new name is "
@@ -58,17 +58,15 @@ const (
 var ignoredKeys = map[string]ignored{
 	"user":                            {reason: "no job runs as a user of this host"},
 	"sentry_dsn":                      {reason: "runnerd reports errors in its log and metrics"},
-	"connection_max_age":              {reason: "connections are opened anew every 15 minutes", same: "15m0s"},
 	"session_server":                  {reason: noSessions},
 	"machine":                         {reason: otherExecutor},
 	"experimental":                    {reason: noReport},
 	"runners.shell":                   {reason: "scripts run in the image's bash, else in its sh", same: "bash"},
-	"runners.cache_dir":               {reason: "caches lie in the object store only", same: "/cache"},
-	"runners.strict_check_interval":   {reason: "runnerd asks again at once while GitLab has jobs for it"},
+	"runners.cache_dir":               {reason: "this version keeps no caches", same: "/cache"},
 	"runners.safe_directory_checkout": {reason: "the checkout always is a safe directory", same: true},
 	"runners.clean_git_config":        {reason: "git's configuration is always made anew", same: true},
-	"runners.prepare_timeout":         {reason: "poll_timeout bounds the wait for a job's containers"},
-	"runners.job_status_final_update_retry_limit": {reason: "a job's end is reported until GitLab takes it", same: int64(defaultFinalRetries)},
+	"runners.prepare_timeout":         {reason: "[runners.kubernetes] poll_timeout bounds the wait for a job's containers"},
+	"runners.job_status_final_update_retry_limit": {reason: "a job's end is reported until GitLab takes it, or refuses it again and again", same: int64(defaultFinalRetries)},
 	"runners.proxy_exec":                          {reason: "the helper always masks the log", same: true},
 	"runners.step_runner_image":                   {reason: "runnerd does not execute run: steps"},
 	"runners.use_slot_cgroups":                    {reason: slotsOnly},
@@ -100,9 +98,9 @@ var ignoredKeys = map[string]ignored{
 	"runners.kubernetes.retry_backoff_max":                           {reason: retriesItself},
 	"runners.kubernetes.retry_limits":                                {reason: retriesItself},
 	"runners.kubernetes.poll_interval":                               {reason: watchesPods},
-	"runners.kubernetes.resource_availability_check_max_attempts":    {reason: "a missing service account or pull secret shows in the pod's events, which the job's log repeats"},
-	"runners.kubernetes.cleanup_resources_timeout":                   {reason: "the pod owns all that is made for a job, and goes last"},
-	"runners.kubernetes.print_pod_warning_events":                    {reason: "a failing pod's warnings are always in the job's log", same: true},
+	"runners.kubernetes.resource_availability_check_max_attempts":    {reason: "runnerd does not wait for a missing service account or pull secret: the job fails with what the API server or the image pull says"},
+	"runners.kubernetes.cleanup_resources_timeout":                   {reason: "the clean-up behind a job has one minute; the pod owns what is made for it, so that deleting the pod is enough"},
+	"runners.kubernetes.print_pod_warning_events":                    {reason: "why a pod fails is read from its status, and always in the job's log; events are not read", same: true},
 	"runners.kubernetes.pod_disruption_budget":                       {reason: "runnerd makes no disruption budgets"},
 	"runners.kubernetes.helper_image_flavor":                         {reason: fixedHelper},
 	"runners.kubernetes.helper_image_autoset_arch_and_os":            {reason: fixedHelper, same: true},

@@ -27,9 +27,10 @@ import (
 	"time"
 )
 
-// MaxPayload is the most log bytes that one frame carries. Escaped and with
-// its header a frame stays below twice this and a bit.
-const MaxPayload = 16 << 10
+// MaxPayload is the most log bytes that one frame carries. Even if every byte
+// is escaped, the frame with its header fits into the 16 KiB in which container
+// runtimes cut lines: nothing else that the container prints can get into it.
+const MaxPayload = 7 << 10
 
 const magic = "R1 "
 
@@ -82,7 +83,7 @@ type StrayError struct{ Line string }
 func (e *StrayError) Error() string { return fmt.Sprintf("frame: not a frame: %.200q", e.Line) }
 
 // maxLine bounds what Next keeps of one line in memory.
-const maxLine = 4*MaxPayload + 256
+const maxLine = 64 << 10
 
 // A Reader takes frames from a stream.
 type Reader struct {

@@ -149,7 +149,7 @@ func (c *Client) do(ctx context.Context, what call) (reply, error) {
 	if resp == nil {
 		return reply{}, fmt.Errorf("gitlab: %s: %w", what.op(), withoutURL(err))
 	}
-	answer := reply{Response: resp.Response, body: body.Bytes()}
+	answer := reply{Response: resp.Response, body: body.kept.Bytes()}
 	var refused *api.ErrorResponse
 	switch {
 	case errors.As(err, &refused):
@@ -205,15 +205,16 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// A cappedBuffer keeps at most max bytes.
+// A cappedBuffer keeps at most max bytes. It does not embed the buffer, whose
+// ReadFrom knows no limit.
 type cappedBuffer struct {
-	bytes.Buffer
-	max int
+	kept bytes.Buffer
+	max  int
 }
 
 func (b *cappedBuffer) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.max {
+	if b.kept.Len()+len(p) > b.max {
 		return 0, fmt.Errorf("answer is longer than %d bytes", b.max)
 	}
-	return b.Buffer.Write(p)
+	return b.kept.Write(p)
 }

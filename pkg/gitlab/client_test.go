@@ -122,7 +122,7 @@ func TestPrivateCA(t *testing.T) {
 	h := &host{}
 	h.Server = httptest.NewUnstartedServer(h.keep(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(201)
+		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, `{"id": 7, "token": "t"}`)
 	}))
 	h.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that distrust it are part of the test
@@ -185,5 +185,15 @@ func TestMetricsCountCalls(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("counters (-want +got):\n%s", diff)
+	}
+}
+
+func TestAnswerIsBounded(t *testing.T) {
+	body := &cappedBuffer{max: 10}
+	if _, err := io.Copy(body, strings.NewReader("0123456789")); err != nil {
+		t.Errorf("10 of 10 bytes: %v", err)
+	}
+	if _, err := io.Copy(body, strings.NewReader("x")); err == nil {
+		t.Error("an 11th byte was taken")
 	}
 }

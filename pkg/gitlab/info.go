@@ -52,11 +52,7 @@ type wireInfo struct {
 }
 
 func (i Info) wire() wireInfo {
-	w := wireInfo{
-		Name: i.Name, Version: i.Version, Revision: i.Revision, Platform: i.Platform,
-		Architecture: i.Architecture, Executor: i.Executor, Shell: i.Shell,
-		Features: i.Features, Labels: i.Labels,
-	}
+	w := wireInfo(i)
 	if w.Platform == "" {
 		w.Platform = runtime.GOOS
 	}

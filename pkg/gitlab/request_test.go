@@ -85,7 +85,9 @@ func TestRequestJobAnswers(t *testing.T) {
 		{name: "conflict", handle: answer(409, "application/json", `{"message": {"409 Conflict": ["x"]}}`), status: 409},
 		{name: "proxy", handle: answer(502, "text/html", "<h1>Bad\n gateway</h1>"), status: 502, message: "<h1>Bad gateway</h1>"},
 		{name: "token echoed", handle: answer(400, "text/plain", "bad token "+secret), status: 400, message: "bad token [masked]"},
-		{name: "redirect", handle: func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://other.example.com/x", 301) }, status: 301, message: "other.example.com"},
+		{name: "redirect", handle: func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://other.example.com/x", http.StatusMovedPermanently)
+		}, status: 301, message: "other.example.com"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -122,7 +124,7 @@ func TestJobIsReadAlthoughTheContextEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	h := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(201)
+		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, `{"id": 7, `)
 		w.(http.Flusher).Flush()
 		cancel()

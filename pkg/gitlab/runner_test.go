@@ -21,10 +21,10 @@ func TestRegistration(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		switch {
 		case r.Method == http.MethodDelete:
-			w.WriteHeader(204)
+			w.WriteHeader(http.StatusNoContent)
 			return
 		case !strings.HasSuffix(r.URL.Path, "verify"):
-			w.WriteHeader(201)
+			w.WriteHeader(http.StatusCreated)
 		}
 		_, _ = io.WriteString(w, answer)
 	})

@@ -80,7 +80,7 @@ func (m *miniature) Damaged(ctx context.Context, d *job.DamagedError) {
 
 // launch starts a miniature for a new runner of srv; it ends with the test,
 // before the stand-in looks for violations.
-func launch(t *testing.T, srv *standin.Server, concurrent int) *miniature {
+func launch(t *testing.T, srv *standin.Server, concurrent int, pause time.Duration) *miniature {
 	t.Helper()
 	runner := srv.AddRunner(standin.RunnerSpec{})
 	client, err := gitlab.New(gitlab.Config{
@@ -93,7 +93,7 @@ func launch(t *testing.T, srv *standin.Server, concurrent int) *miniature {
 	if _, err := client.Verify(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	m := &miniature{t: t, client: client}
+	m := &miniature{t: t, client: client, pause: pause}
 	p := poller.New(poller.Options{
 		Source: client, Handler: m, Slots: poller.NewSlots(concurrent),
 		Settings: poller.Settings{CheckInterval: 500 * time.Millisecond},
@@ -117,7 +117,7 @@ func wait(t *testing.T, j *standin.Job, want standin.State) {
 	defer cancel()
 	got, err := j.Wait(ctx)
 	if err != nil || got != want {
-		t.Fatalf("job %d: %s, %v; want %s", j.ID(), got, err, want)
+		t.Errorf("job %d (%s): %s, %v; want %s", j.ID(), j.Name(), got, err, want)
 	}
 }
 
@@ -129,12 +129,13 @@ func options(t *testing.T) standin.Options {
 }
 
 func TestJobsOfTheStandIn(t *testing.T) {
+	t.Parallel()
 	o := options(t)
 	o.Handshakes, o.Concurrent, o.PathPrefix = 2, 2, "/gitlab"
 	srv := standin.Start(t, o)
-	m := launch(t, srv, 2)
+	m := launch(t, srv, 2, 0)
 	var jobs []*standin.Job
-	for i := range 5 {
+	for i := range 4 {
 		jobs = append(jobs, srv.AddJob(standin.JobSpec{
 			Name: fmt.Sprint("job ", i), AnyLog: true, Script: []string{"one", strings.Repeat("x", 100_000), "three"},
 		}))
@@ -151,6 +152,7 @@ func TestJobsOfTheStandIn(t *testing.T) {
 }
 
 func TestStandInFaults(t *testing.T) {
+	t.Parallel()
 	faults := map[string]standin.Fault{
 		"answer of a PATCH lost":      {Endpoint: standin.PatchTrace, LoseAnswer: true, Times: 2},
 		"PATCH cut off":               {Endpoint: standin.PatchTrace, CutAfter: 2000, Times: 1},
@@ -165,26 +167,29 @@ func TestStandInFaults(t *testing.T) {
 		"request for a job: 429":      {Endpoint: standin.RequestJob, Status: 429, ResetAfter: 2 * time.Second},
 		"request for a job: reset":    {Endpoint: standin.RequestJob, Reset: true},
 	}
+	// All at once, whatever -parallel says: they mostly wait.
+	var group sync.WaitGroup
+	defer group.Wait()
 	for name, fault := range faults {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			srv := standin.Start(t, options(t))
-			j := srv.AddJob(standin.JobSpec{AnyLog: true, Script: []string{"one", strings.Repeat("y", 10_000), "three"}})
-			srv.Inject(fault)
-			launch(t, srv, 1).pause = 700 * time.Millisecond
+		srv := standin.Start(t, options(t))
+		j := srv.AddJob(standin.JobSpec{Name: name, AnyLog: true, Script: []string{"one", strings.Repeat("y", 10_000), "three"}})
+		srv.Inject(fault)
+		launch(t, srv, 1, 700*time.Millisecond)
+		group.Go(func() {
 			wait(t, j, standin.Success)
 			if want := []byte("one\n" + strings.Repeat("y", 10_000) + "\nthree\n"); !bytes.Equal(j.Log(), want) {
-				t.Errorf("log of %d bytes, want %d equal ones", len(j.Log()), len(want))
+				t.Errorf("%s: log of %d bytes, want %d equal ones", name, len(j.Log()), len(want))
 			}
 		})
 	}
 }
 
 func TestStandInTruncatedJobIsReportedFailed(t *testing.T) {
+	t.Parallel()
 	srv := standin.Start(t, options(t))
 	j := srv.AddJob(standin.JobSpec{AnyLog: true, Script: []string{"one"}})
 	srv.Inject(standin.Fault{Endpoint: standin.RequestJob, Truncate: true})
-	launch(t, srv, 1)
+	launch(t, srv, 1, 0)
 	wait(t, j, standin.Failed)
 	if j.FailureReason() != "runner_system_failure" {
 		t.Errorf("reason %q", j.FailureReason())
@@ -192,11 +197,12 @@ func TestStandInTruncatedJobIsReportedFailed(t *testing.T) {
 }
 
 func TestStandInCancel(t *testing.T) {
+	t.Parallel()
 	for _, force := range []bool{false, true} {
 		t.Run(fmt.Sprint("force ", force), func(t *testing.T) {
 			srv := standin.Start(t, options(t))
 			j := srv.AddJob(standin.JobSpec{AnyLog: true, Script: strings.Split(strings.Repeat("tick ", 600), " ")})
-			launch(t, srv, 1).pause = 100 * time.Millisecond
+			launch(t, srv, 1, 100*time.Millisecond)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if err := j.Until(ctx, func(j *standin.Job) bool { return len(j.Log()) > 0 }); err != nil {
@@ -211,8 +217,9 @@ func TestStandInCancel(t *testing.T) {
 }
 
 func TestStandInOddPayloads(t *testing.T) {
+	t.Parallel()
 	srv := standin.Start(t, options(t))
-	launch(t, srv, 4)
+	launch(t, srv, 4, 0)
 	for name, mutate := range standin.OddPayloads() {
 		j := srv.AddJob(standin.JobSpec{Name: name, AnyLog: true, Script: []string{"one"}, Mutate: mutate})
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

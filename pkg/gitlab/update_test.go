@@ -2,6 +2,7 @@ package gitlab
 
 import (
 	"encoding/json"
+	"net/http"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ func TestUpdateJob(t *testing.T) {
 		}
 		delete(body, "info")
 		text, _ := json.Marshal(body)
-		if string(text) != tt.want || r.Path != "/api/v4/jobs/42" || r.Method != "PUT" || r.Header.Get("Job-Token") != "glcbt-jobt0ken" {
+		if string(text) != tt.want || r.Path != "/api/v4/jobs/42" || r.Method != http.MethodPut || r.Header.Get("Job-Token") != "glcbt-jobt0ken" {
 			t.Errorf("%+v: sent %s %s\n%s, want\n%s", tt.update, r.Method, r.Path, text, tt.want)
 		}
 	}

@@ -12,6 +12,10 @@ import (
 const (
 	flagTimestamps = "FF_TIMESTAMPS"
 	flagMaskTokens = "FF_MASK_ALL_DEFAULT_TOKENS"
+
+	// FlagNoTokenRotation keeps the daemon from replacing a runner's token that
+	// is about to expire.
+	FlagNoTokenRotation = "FF_DISABLE_AUTOMATIC_TOKEN_ROTATION"
 )
 
 var featureFlags = map[string]bool{
@@ -25,7 +29,7 @@ var featureFlags = map[string]bool{
 	"FF_KUBERNETES_HONOR_ENTRYPOINT": false, "FF_USE_ADVANCED_POD_SPEC_CONFIGURATION": false,
 	"FF_PRINT_POD_EVENTS": false, "FF_USE_GIT_NATIVE_CLONE": false,
 	"FF_USE_DUMB_INIT_WITH_KUBERNETES_EXECUTOR": false, "FF_LOG_IMAGES_CONFIGURED_FOR_JOB": false,
-	"FF_CLEAN_UP_FAILED_CACHE_EXTRACT": false, "FF_DISABLE_AUTOMATIC_TOKEN_ROTATION": false,
+	"FF_CLEAN_UP_FAILED_CACHE_EXTRACT": false, FlagNoTokenRotation: false,
 	"FF_DISABLE_UMASK_FOR_KUBERNETES_EXECUTOR": false, "FF_GIT_URLS_WITHOUT_TOKENS": false,
 	"FF_WAIT_FOR_POD_TO_BE_REACHABLE": false, "FF_EXPORT_HIGH_CARDINALITY_METRICS": false,
 	"FF_USE_GIT_PROACTIVE_AUTH": false, "FF_HASH_CACHE_KEYS": false, "FF_USE_JOB_ROUTER": false,

@@ -69,8 +69,10 @@ func unsupported(j *Job) error {
 	}
 	switch {
 	case len(unknown) > 0:
-		return &Failure{Reason: RunnerSystemFailure, ExitCode: 3,
-			Message: "unsupported executor options: " + strings.Join(unknown, ", ") + "; remove them from the job's image and services"}
+		return &Failure{
+			Reason: RunnerSystemFailure, ExitCode: 3,
+			Message: "unsupported executor options: " + strings.Join(unknown, ", ") + "; remove them from the job's image and services",
+		}
 	case j.Run != "" && len(j.Steps) > 0:
 		return &Failure{Reason: RunnerSystemFailure, ExitCode: 3, Message: "the job has both run: and script:; use one of them"}
 	case j.Run != "":

@@ -8,7 +8,9 @@ import (
 
 func TestExpand(t *testing.T) {
 	vars := []Variable{
-		{Key: "A", Value: "old"}, {Key: "A", Value: "1"}, {Key: "B", Value: "<$A>"},
+		{Key: "A", Value: "old"},
+		{Key: "A", Value: "1"},
+		{Key: "B", Value: "<$A>"},
 		{Key: "KEY", Value: "secret text", File: true},
 	}
 	tests := []struct{ name, in, want string }{

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,13 +50,22 @@ func (a *attempt) logOptions() job.LogOptions {
 	return job.LogOptionsOf(a.job, a.runner.Plan)
 }
 
+// masked keeps the job's secrets out of the daemon's log: a message may quote
+// what a variable has put into an image's name.
+func (a *attempt) masked(text string) string {
+	for _, phrase := range a.logOptions().Masks {
+		text = strings.ReplaceAll(text, phrase, "[MASKED]")
+	}
+	return text
+}
+
 // execute judges the job and runs it. Its error is for outcomeOf.
 func (a *attempt) execute(ctx context.Context, lines *ownLines, planErr error, verdict trace.Verdict) (job.Outcome, error) {
 	if planErr != nil {
 		return job.Outcome{}, planErr
 	}
 	if d := a.runner.Rules.Decide(a.plan, a.job.Git.Protected); d.Denied() {
-		a.log.Warn("job denied", zap.String("rule", d.Rule), zap.String("asked", d.Asked), zap.String("reason", d.Reason))
+		a.log.Warn("job denied", zap.String("rule", d.Rule), zap.String("asked", a.masked(d.Asked)), zap.String("reason", a.masked(d.Reason)))
 		lines.denied(d)
 		return job.Outcome{}, job.Failf(job.RunnerSystemFailure, "%s", d.Summary())
 	}
@@ -160,7 +170,7 @@ func (a *attempt) finish(o *job.Outcome, took time.Duration) {
 	}
 	fields := []zap.Field{zap.String("outcome", string(o.State)), zap.Duration("took", took)}
 	if o.State != job.Success {
-		fields = append(fields, zap.String("reason", string(o.Reason)), zap.Int("exit_code", o.ExitCode), zap.String("message", o.Message))
+		fields = append(fields, zap.String("reason", string(o.Reason)), zap.Int("exit_code", o.ExitCode), zap.String("message", a.masked(o.Message)))
 	}
 	a.observer.Finish(o.Reason)
 	a.log.Info("job finished", fields...)

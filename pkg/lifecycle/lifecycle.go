@@ -65,12 +65,23 @@ const removeTimeout = time.Minute
 //
 // When ctx ends, a running job is stopped and reported as interrupted.
 func (r *Runner) Handle(ctx context.Context, j *job.Job, concurrentID, concurrentProjectID int) {
-	log := r.Log.With(zap.Int64("job", j.ID), zap.Int64("project", j.ProjectID))
-	started := time.Now()
 	options := r.Plan
 	options.ConcurrentID, options.ConcurrentProjectID = concurrentID, concurrentProjectID
-	plan, planErr := job.Compile(j, options)
+	plan, err := job.Compile(j, options)
+	r.handle(ctx, j, plan, err)
+}
 
+// Reject reports a job failed that GitLab has handed out and that cannot be
+// read; otherwise it would count as running until its timeout.
+func (r *Runner) Reject(ctx context.Context, damaged *job.DamagedError) {
+	j := &job.Job{ID: damaged.ID, Token: damaged.Token}
+	r.handle(ctx, j, nil, job.Failf(job.RunnerSystemFailure, "the job that GitLab sent cannot be read: %v", damaged.Err))
+}
+
+// handle takes a job to its end. planErr says why it has no plan.
+func (r *Runner) handle(ctx context.Context, j *job.Job, plan *job.Plan, planErr error) {
+	log := r.Log.With(zap.Int64("job", j.ID), zap.Int64("project", j.ProjectID))
+	started := time.Now()
 	report, stop := linger(ctx, r.ReportTimeout)
 	defer stop()
 	t := r.trace(j, plan, log)

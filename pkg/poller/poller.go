@@ -126,6 +126,7 @@ func (p *Poller) Run(ctx, jobs context.Context) error {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	due := false
+	var quiet time.Time // GitLab wants no request before, whatever it says to another
 	for {
 		for due && open < plan.limit() && ctx.Err() == nil {
 			open++
@@ -144,7 +145,10 @@ func (p *Poller) Run(ctx, jobs context.Context) error {
 			if errors.Is(o.err, errNotAsked) {
 				continue
 			}
-			wait := plan.next(o)
+			if at := time.Now().Add(told(o.err)); at.After(quiet) {
+				quiet = at
+			}
+			wait := max(plan.next(o), time.Until(quiet))
 			p.report(plan, o, wait)
 			due = wait == 0
 			if due && open >= plan.limit() {

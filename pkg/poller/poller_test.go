@@ -355,3 +355,58 @@ func TestJobOfAHeldRequestWaitsForASlot(t *testing.T) {
 		}
 	})
 }
+
+// counted answers the n-th request, from 1, and notes when it came.
+type counted struct {
+	answer func(n int) (job.Offer, error)
+
+	mu    sync.Mutex
+	asked []time.Time
+}
+
+func (c *counted) RequestJob(context.Context, string) (job.Offer, error) {
+	c.mu.Lock()
+	c.asked = append(c.asked, time.Now())
+	n := len(c.asked)
+	c.mu.Unlock()
+	return c.answer(n)
+}
+
+// TestWaitsAsToldWhateverElseIsAnswered: a second open request must not cut the
+// pause short that GitLab asked for in its answer to the first.
+func TestWaitsAsToldWhateverElseIsAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &counted{answer: func(n int) (job.Offer, error) {
+			switch n {
+			case 1: // with it a second request is allowed
+				return job.Offer{Job: &job.Job{ID: 1}, LastUpdate: "v1"}, nil
+			case 2:
+				time.Sleep(500 * time.Millisecond)
+				return job.Offer{}, answer{status: 429, wait: time.Minute}
+			case 3:
+				time.Sleep(5 * time.Second)
+				return job.Offer{}, nil // held, and something has changed
+			}
+			time.Sleep(50 * time.Second)
+			return job.Offer{}, nil
+		}}
+		p := New(Options{Source: source, Handler: &idle{}, Slots: NewSlots(0), Settings: Settings{RequestConcurrency: 2}})
+		ctx, stop := context.WithTimeout(t.Context(), 90*time.Second)
+		defer stop()
+		if err := p.Run(ctx, ctx); err != nil {
+			t.Fatal(err)
+		}
+		if len(source.asked) < 4 {
+			t.Fatalf("%d requests, want at least 4", len(source.asked))
+		}
+		if pause := source.asked[3].Sub(source.asked[1]); pause < time.Minute {
+			t.Errorf("asked again after %s, GitLab asked for a minute", pause)
+		}
+	})
+}
+
+// idle is a handler whose jobs are over at once.
+type idle struct{}
+
+func (*idle) Handle(context.Context, *job.Job, Slot)     {}
+func (*idle) Damaged(context.Context, *job.DamagedError) {}

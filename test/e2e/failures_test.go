@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
@@ -160,8 +161,10 @@ func TestDenied(t *testing.T) {
 	}
 	defer pods.Stop()
 
-	image := s.add(standin.JobSpec{Name: "image", Script: []string{"true"}, Image: standin.Image{Name: "$REGISTRY/miner"},
-		Variables: []standin.Variable{{Key: "REGISTRY", Value: "registry.evil.example"}}})
+	image := s.add(standin.JobSpec{
+		Name: "image", Script: []string{"true"}, Image: standin.Image{Name: "$REGISTRY/miner"},
+		Variables: []standin.Variable{{Key: "REGISTRY", Value: "registry.evil.example"}},
+	})
 	service := s.add(standin.JobSpec{Name: "service", Script: []string{"true"}, Services: []standin.Service{{Name: "redis:7"}}})
 	for _, tt := range []struct {
 		job  *standin.Job
@@ -200,8 +203,10 @@ func TestDenied(t *testing.T) {
 
 func TestProtectedRefsOnly(t *testing.T) {
 	s := start(t, options{policy: "protected_refs_only = true"})
-	open := s.add(standin.JobSpec{Name: "open", Script: []string{"true"},
-		Variables: []standin.Variable{{Key: "CI_COMMIT_REF_PROTECTED", Value: "true"}}})
+	open := s.add(standin.JobSpec{
+		Name: "open", Script: []string{"true"},
+		Variables: []standin.Variable{{Key: "CI_COMMIT_REF_PROTECTED", Value: "true"}},
+	})
 	protected := s.add(standin.JobSpec{Name: "protected", Script: []string{"true"}, Protected: true})
 	s.finish(open, standin.Failed)
 	if !strings.Contains(open.Text(), "protected_refs_only") {
@@ -218,7 +223,7 @@ func TestBadConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err := exec.Command(ground.runnerd, "run", "--config", bad).CombinedOutput()
-	exit, ok := err.(*exec.ExitError)
+	exit, ok := errors.AsType[*exec.ExitError](err)
 	if !ok || exit.ExitCode() != 2 {
 		t.Errorf("runnerd run ended with %v, want exit code 2", err)
 	}

@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -33,7 +34,8 @@ func TestPods(t *testing.T) {
 	full.Image.PullPolicies = []string{"always"}
 	full.Credentials = []job.Credential{{URL: "registry.example.com", Username: "gitlab-ci-token", Password: "s3cret"}}
 	full.Environment = []job.Variable{
-		{Key: "CI", Value: "true"}, {Key: "CI", Value: "yes"},
+		{Key: "CI", Value: "true"},
+		{Key: "CI", Value: "yes"},
 		{Key: "PRICE", Value: "$(CI) costs $5"},
 		{Key: "CI_SERVER_TLS_CA_FILE", Value: "-----BEGIN", File: true},
 		{Key: "PATH", Value: "/opt/bin"},
@@ -170,7 +172,7 @@ func TestSettingsOfAJobThatCannotWork(t *testing.T) {
 				tt.change(plan)
 				r := start(t, newCluster(t), kubernetes.Config{}, plan)
 				r.wait()
-				failure, ok := r.err.(*job.Failure)
+				failure, ok := errors.AsType[*job.Failure](r.err)
 				if !ok || failure.Reason != job.RunnerConfigurationError || len(r.pods()) > 0 {
 					t.Errorf("Run = %v", r.err)
 				}

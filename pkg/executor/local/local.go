@@ -68,14 +68,15 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	if runErr != nil {
 		p.stop()
 		if streamErr == nil {
-			<-copied
+			log.Debug("stream of a stopped job ended", zap.NamedError("stream", <-copied), zap.Error(runErr))
 		}
 		return job.Outcome{}, runErr
 	}
-	stderr := p.wait()
 	if result, ok := stream.Result(); ok {
+		p.stop() // the helper of a long log stays until it is told to go
 		return result.Outcome, nil
 	}
+	stderr := p.wait()
 	return job.Outcome{}, fmt.Errorf("local executor: the job's agent ended without a result: %w", errors.Join(streamErr, stderr))
 }
 

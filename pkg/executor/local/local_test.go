@@ -116,6 +116,26 @@ func TestRun(t *testing.T) {
 	removeAll(t, e, task, root)
 }
 
+// TestLongLog: the helper of a long log waits for the end of its pod; here that
+// is the end of Run.
+func TestLongLog(t *testing.T) {
+	root, out := t.TempDir(), newLog()
+	e := local.New(local.Config{Agent: agent, Root: root}, zap.NewNop())
+	task, _ := task(t, root, out, "seq 1 500000", "echo the end")
+	began := time.Now()
+	got, err := e.Run(t.Context(), task)
+	if err != nil || got.State != job.Success {
+		t.Errorf("Run = %+v, %v; want success", got, err)
+	}
+	if !strings.Contains(out.String(), "\n500000\n") || !strings.Contains(out.String(), "\nthe end\n") {
+		t.Errorf("the log of %d bytes is not complete", len(out.String()))
+	}
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("Run took %v: it waited for the helper to go by itself", took)
+	}
+	removeAll(t, e, task, root)
+}
+
 func TestCancel(t *testing.T) {
 	root, out := t.TempDir(), newLog()
 	e := local.New(local.Config{Agent: agent, Root: root}, zap.NewNop())

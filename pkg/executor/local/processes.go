@@ -2,6 +2,7 @@ package local
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,8 @@ func start(agent string, dir folder) (*processes, error) {
 }
 
 func command(agent string, dir folder, args ...string) *exec.Cmd {
-	c := exec.Command(agent, args...)
+	// Not ended by a context: stop does that, politely at first.
+	c := exec.CommandContext(context.Background(), agent, args...)
 	c.Dir = dir.root
 	c.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir.home(), "LANG=C.UTF-8",
@@ -64,8 +66,8 @@ func command(agent string, dir folder, args ...string) *exec.Cmd {
 // wait waits for both to end by themselves, as they do behind the last frame,
 // and returns what the helper had to say on its way out.
 func (p *processes) wait() error {
-	err := waitFor(p.helper, executor.GracePeriod)
-	waitFor(p.build, executor.GracePeriod)
+	err := waitFor(p.helper)
+	_ = waitFor(p.build) // what went wrong there the helper has heard and told
 	p.pipe.Close()
 	if text := p.helperErr.String(); text != "" {
 		return errors.Join(err, fmt.Errorf("it said: %s", text))
@@ -73,25 +75,25 @@ func (p *processes) wait() error {
 	return err
 }
 
-// stop ends both, politely at first.
+// stop ends both, politely at first. How they end does not matter any more.
 func (p *processes) stop() {
 	for _, c := range []*exec.Cmd{p.build, p.helper} {
 		if c != nil {
-			c.Process.Signal(syscall.SIGTERM)
+			_ = c.Process.Signal(syscall.SIGTERM)
 		}
 	}
-	waitFor(p.build, executor.GracePeriod)
-	waitFor(p.helper, executor.GracePeriod)
+	_ = waitFor(p.build)
+	_ = waitFor(p.helper)
 	p.pipe.Close()
 }
 
 // waitFor waits for c to end, and kills its process group when it does not
-// within patience.
-func waitFor(c *exec.Cmd, patience time.Duration) error {
+// within the grace period.
+func waitFor(c *exec.Cmd) error {
 	if c == nil {
 		return nil
 	}
-	killer := time.AfterFunc(patience, func() { syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
+	killer := time.AfterFunc(executor.GracePeriod, func() { _ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL) })
 	defer killer.Stop()
 	return c.Wait()
 }

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"time"
+
+	"github.com/runnerd/runnerd/pkg/job"
+	"github.com/runnerd/runnerd/pkg/lifecycle"
+	"github.com/runnerd/runnerd/pkg/metrics"
+	"github.com/runnerd/runnerd/pkg/status"
+)
+
+// observe counts a job and lists it among the running ones.
+func (d *daemon) observe(id metrics.Runner, j *job.Job) lifecycle.Observer {
+	o := &observer{
+		metrics: d.jobs.Start(id, metrics.Received{
+			QueueTime: j.QueueTime, QueueSize: j.QueueSize, QueueDepth: j.QueueDepth, ProjectJobsRunning: j.ProjectJobsRunning,
+		}),
+		status: d.status,
+		shown:  status.Job{ID: j.ID, URL: job.Value(j.Variables, "CI_JOB_URL"), Stage: "prepare_executor", Started: time.Now()},
+	}
+	d.status.Put(o.shown)
+	return o
+}
+
+type observer struct {
+	metrics *metrics.Job
+	status  *status.Status
+	shown   status.Job
+}
+
+func (o *observer) Stage(name string) {
+	o.metrics.Stage(name)
+	o.shown.Stage = name
+	o.status.Put(o.shown)
+}
+
+func (o *observer) Finish(reason job.Reason) {
+	o.metrics.Finish(string(reason))
+	o.status.Delete(o.shown.ID)
+}
