@@ -73,6 +73,7 @@ func (a *attempt) execute(ctx context.Context, lines *ownLines, planErr error, v
 		return job.Outcome{}, job.Failf(job.JobCanceled, "canceled before it started")
 	}
 
+	process := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// The agent keeps the job's timeout; this is for the case that it cannot.
@@ -87,16 +88,17 @@ func (a *attempt) execute(ctx context.Context, lines *ownLines, planErr error, v
 	lines.prepare(a.runner.Plan.Executor)
 	a.ran = true
 	outcome, err := a.runner.Executor.Run(ctx, a.task(lines, signals))
-	return outcome, interrupted(err)
+	return outcome, interrupted(process, err)
 }
 
 // deadlineSlack is how much later than the agent the daemon ends a job whose
 // time is up: the agent's clock starts with the pod.
 const deadlineSlack = 5 * time.Minute
 
-// interrupted names the end of the process's own context.
-func interrupted(err error) error {
-	if errors.Is(err, context.Canceled) {
+// interrupted names the end of the process's own context. What else was
+// canceled is no reason that a job's author could do anything with.
+func interrupted(process context.Context, err error) error {
+	if process.Err() != nil && errors.Is(err, context.Canceled) {
 		return errInterrupted
 	}
 	return err

@@ -100,7 +100,7 @@ func (a *attempt) create(ctx context.Context, pod *corev1.Pod) (canceled bool, e
 		case signal := <-a.signals:
 			if signal == job.CancelGracefully {
 				cancel()
-				_ = <-done // the creation that was cut short
+				a.log.Debug("creation cut short by a cancel", zap.Error(<-done))
 				return true, nil
 			}
 		}
