@@ -18,7 +18,7 @@ import (
 
 // patience bounds every wait of a test. Nothing takes that long; it only keeps
 // a broken daemon from holding up the suite.
-const patience = 90 * time.Second
+const patience = 60 * time.Second
 
 // A site is a stand-in GitLab with one runner, and the config file of a daemon
 // that works for it.

@@ -44,7 +44,7 @@ func TestSweepOnce(t *testing.T) {
 	// An entry verifies its token behind its sweep.
 	verified := func(n int) {
 		t.Helper()
-		if !heard.until(s.ctx, "POST /api/v4/runners/verify", n) {
+		if !heard.until(s.ctx, "/runners/verify -> 200", n) {
 			t.Fatalf("entry %d is not verified", n)
 		}
 	}

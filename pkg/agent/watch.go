@@ -50,7 +50,7 @@ func (w *watcher) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-events:
-		case _ = <-errs: // events may be lost: look
+		case <-errs:
 		case <-ticker.C:
 		}
 		w.poke()
