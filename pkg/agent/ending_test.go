@@ -229,3 +229,16 @@ func TestStopAfterCancel(t *testing.T) {
 	}
 	p.wantsNot("\nafter\n")
 }
+
+// TestLongLogCanBeSentAgainAfterTheResult: a daemon that is far behind may find
+// that the node has thrown a part of the stream away.
+func TestLongLogCanBeSentAgainAfterTheResult(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "head -c 2000000 /dev/zero | tr '\\0' x | fold")
+	p.onResult = func(p *pod) { p.tell("resend", "0 a") }
+	p.onResent = (*pod).delete
+	wantOutcome(t, p.run(), exited(0))
+	if p.resent == 0 {
+		t.Error("no frame came again")
+	}
+}

@@ -34,6 +34,7 @@ type pod struct {
 	onLog     func(p *pod, log string) // after each frame
 
 	onResent func(p *pod) // when the first frame comes again
+	onResult func(p *pod) // when the result comes; nil: the pod is deleted
 
 	helperCmd, buildCmd *exec.Cmd
 	lastSeq             int64
@@ -136,6 +137,13 @@ func (p *pod) start() io.Reader {
 	return stdout
 }
 
+// delete ends the helper as the deletion of the pod does.
+func (p *pod) delete() {
+	if err := p.helperCmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		p.t.Error(err)
+	}
+}
+
 // run runs the job to its end and returns its result.
 func (p *pod) run() job.Result {
 	p.t.Helper()
@@ -196,6 +204,13 @@ func (p *pod) read(stdout io.Reader) {
 				p.t.Errorf("event %q: %v", f.Payload, err)
 			}
 			p.events = append(p.events, e)
+			switch {
+			case e.Result == nil:
+			case p.onResult != nil:
+				p.onResult(p)
+			default:
+				p.delete()
+			}
 		}
 		if p.onLog != nil {
 			p.onLog(p, p.log.String())

@@ -50,7 +50,7 @@ func (w *watcher) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-events:
-		case <-errs:
+		case <-errs: //nolint:errcheck // whatever it is, looking is the right answer
 		case <-ticker.C:
 		}
 		w.poke()
