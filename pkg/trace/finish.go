@@ -101,7 +101,6 @@ func (t *Trace) deliver(run context.Context, f *finish) error {
 	defer cancel(nil)
 	defer context.AfterFunc(f.ctx, func() { cancel(context.Cause(f.ctx)) })()
 
-	t.interval = defaultInterval // whatever GitLab wished while the job ran
 	t.failures = 0
 	refusals := 0
 	for {
@@ -156,7 +155,8 @@ func (t *Trace) flush(ctx context.Context) (done bool, err error) {
 		case answer.Status == http.StatusAccepted:
 			t.failures = 0
 		case answer.Status == http.StatusRequestedRangeNotSatisfiable:
-			if err := t.wait(ctx, t.interval); err != nil {
+			// Not the interval of this answer: that is for jobs that go on.
+			if err := t.wait(ctx, defaultInterval); err != nil {
 				return false, err
 			}
 		case answer.Status == http.StatusNotFound:
@@ -195,7 +195,10 @@ func (t *Trace) report(ctx context.Context, f Final) (done bool, err error) {
 		return true, nil
 	case answer.Status == http.StatusAccepted:
 		t.failures = 0
-		return false, t.wait(ctx, t.interval)
+		if answer.Interval <= 0 {
+			answer.Interval = defaultInterval
+		}
+		return false, t.wait(ctx, min(answer.Interval, maxInterval))
 	case busy(answer.Status):
 		return false, errorOf(answer)
 	default:

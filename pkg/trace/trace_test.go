@@ -135,6 +135,33 @@ func TestFastJobIsNotSlowedDown(t *testing.T) {
 	})
 }
 
+// TestLostAnswerAtTheEndCostsSeconds: the interval that GitLab wishes while a
+// job runs does not hold up its end.
+func TestLostAnswerAtTheEndCostsSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t)
+		s.interval = time.Minute
+		tr := New(Options{API: s})
+		wait := start(t, tr)
+		write(t, tr, "first\n")
+		synctest.Wait()
+		time.Sleep(time.Second)
+		s.set(func() { s.faults = []fault{{lose: true}} })
+		write(t, tr, "second\n")
+		begin := time.Now()
+		if err := tr.Finish(t.Context(), success); err != nil {
+			t.Fatal(err)
+		}
+		_ = wait()
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("Finish took %s after one lost answer, want some seconds", took)
+		}
+		if got := string(s.log); got != "first\nsecond\n" {
+			t.Errorf("log at GitLab = %q", got)
+		}
+	})
+}
+
 func TestSilentJobIsTouched(t *testing.T) {
 	tests := []struct {
 		name     string
