@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -175,12 +176,24 @@ func (h *helper) finish(outcome job.Outcome) error {
 	return errors.Join(err, writeTerminationLog(h.opts.TerminationLog, result))
 }
 
+// maxLastWords bounds the message in the termination log: Kubernetes keeps 4 KiB
+// of it, and half a JSON object is none. A byte may take six when it is encoded.
+const maxLastWords = 600
+
+func clipped(message string) string {
+	if len(message) <= maxLastWords {
+		return message
+	}
+	return strings.ToValidUTF8(message[:maxLastWords], "") + "…"
+}
+
 // writeTerminationLog stores the result where Kubernetes takes it for the
 // container's last words. Where there is no such file, nobody reads it.
 func writeTerminationLog(path string, result job.Result) error {
 	if path == "" {
 		return nil
 	}
+	result.Message = clipped(result.Message)
 	text, err := json.Marshal(result)
 	if err != nil {
 		return fmt.Errorf("write termination log: %w", err)
