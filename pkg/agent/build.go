@@ -64,15 +64,20 @@ func RunBuild(ctx context.Context, opts BuildOptions) error {
 	return b.serve(ctx)
 }
 
-// awaitHandover waits for the helper to create the hand-over directory. In a
-// pod it is there already: the agent itself came after it.
+// awaitHandover waits for the helper to create the hand-over directory, with its
+// lock in it. In a pod both are there already: the agent itself came after them.
 func awaitHandover(ctx context.Context, share string) (*handover, error) {
 	ticker := time.NewTicker(handoverPoll / 10)
 	defer ticker.Stop()
 	for {
 		h, err := openHandover(share)
-		if err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return h, err
+		switch {
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return nil, err
+		case err == nil && h.exists(helperLock):
+			return h, nil
+		case err == nil:
+			h.Close()
 		}
 		select {
 		case <-ctx.Done():

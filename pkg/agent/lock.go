@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 
@@ -8,13 +9,19 @@ import (
 )
 
 // holdLock creates name and locks it until the file is closed or the process
-// ends, however it ends. That is how the other side sees that it is gone.
+// ends, however it ends. That is how the other side sees that it is gone. The
+// file gets its name when it is locked: whoever finds it finds it locked.
 func (h *handover) holdLock(name string) (*os.File, error) {
-	file, err := h.root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	aside := name + ".aside-" + rand.Text()
+	file, err := h.root.OpenFile(aside, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
-	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		err = h.root.Rename(aside, name)
+	}
+	if err != nil {
 		file.Close()
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
