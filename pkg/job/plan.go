@@ -24,8 +24,9 @@ type Plan struct {
 	ConcurrentID        int // unique among the running jobs of the runner entry
 	ConcurrentProjectID int // unique among the running jobs of the entry and project
 
-	Image       Image     // expanded; never without a name
-	Services    []Service // expanded
+	Image       Image          // expanded; never without a name
+	Services    []Service      // expanded
+	Caches      []CacheRequest // by position in Helper.Caches
 	Credentials []Credential
 	Environment []Variable // what may stand in the pod spec: public or internal
 	Log         LogOptions // how the daemon's own lines look, as in Helper.Log
@@ -63,6 +64,7 @@ type HelperPlan struct {
 	HostName   string        `json:"host_name"` // of the daemon, for "Running on … via …"
 	Variables  []Variable    `json:"variables"` // expanded; the last of a key wins
 	Sources    Sources       `json:"sources"`
+	Caches     []CachePlan   `json:"caches,omitempty"`
 	Steps      []HelperStep  `json:"steps"`              // in order; after_script last if there is one
 	Warnings   []string      `json:"warnings,omitempty"` // about the job's settings, printed in the log
 
