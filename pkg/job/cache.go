@@ -18,6 +18,7 @@ type CachePlan struct {
 	Attempts  int           `json:"attempts"`              // RESTORE_CACHE_ATTEMPTS
 	Timeout   time.Duration `json:"timeout"`               // CACHE_REQUEST_TIMEOUT, for restore and for save each
 	Level     string        `json:"level"`                 // compression: fastest or default
+	MaxBytes  int64         `json:"max_bytes,omitempty"`   // CACHE_MAX_UPLOADED_ARCHIVE_SIZE; 0 means the runner's own limit
 	WipeOnErr bool          `json:"wipe_on_err,omitempty"` // FF_CLEAN_UP_FAILED_CACHE_EXTRACT
 
 	Note    string        `json:"note,omitempty"`    // why there is no store behind it
@@ -25,6 +26,13 @@ type CachePlan struct {
 	Hit     *CacheHit     `json:"hit,omitempty"`     // nil: nothing to restore
 	Upload  *CacheUpload  `json:"upload,omitempty"`  // nil: nothing can be saved
 }
+
+// When a cache is saved (cache:when).
+const (
+	WhenSuccess = "on_success"
+	WhenFailure = "on_failure"
+	WhenAlways  = "always"
+)
 
 // A CacheLookup is what the store said about one key.
 type CacheLookup struct {

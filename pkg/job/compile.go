@@ -25,14 +25,15 @@ type Options struct {
 	ConcurrentID        int
 	ConcurrentProjectID int
 
-	BuildsDir       string // absolute
-	SharedBuildsDir bool   // several jobs see the same builds directory
-	DefaultImage    string
-	Services        []Service  // every job gets them, behind its own
-	Environment     []Variable // the runner entry's environment, in order
-	FeatureFlags    map[string]bool
-	OutputLimit     int64 // bytes; 0 means no limit
-	CloneURL        string
+	BuildsDir        string // absolute
+	SharedBuildsDir  bool   // several jobs see the same builds directory
+	DefaultImage     string
+	Services         []Service  // every job gets them, behind its own
+	Environment      []Variable // the runner entry's environment, in order
+	FeatureFlags     map[string]bool
+	OutputLimit      int64  // bytes; 0 means no limit
+	CacheCompression string // fastest or default; empty means fastest
+	CloneURL         string
 
 	PreGetSourcesScript, PostGetSourcesScript string
 	PreBuildScript, PostBuildScript           string
@@ -81,6 +82,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 	}
 	log := logOptions(j, o, flags, vars)
 	helperSteps, buildSteps := steps(j, o, s, dirs.temp)
+	cachePlans, cacheRequests := caches(j, o, s, flags, dirs.temp)
 	envFile := path.Join(dirs.temp, "gitlab_runner_env")
 	mustSucceed := !s.boolean("AFTER_SCRIPT_IGNORE_ERRORS", true)
 	warnings = slices.Concat(warnings, s.warnings, notHonoured(j))
@@ -91,11 +93,12 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		Namespace: namespace(j), Timeout: j.Timeout,
 		ConcurrentID: o.ConcurrentID, ConcurrentProjectID: o.ConcurrentProjectID,
 		Image: image, Services: services(slices.Concat(j.Services, o.Services), vars, dirs.temp), Credentials: j.Credentials,
+		Caches:      cacheRequests,
 		Environment: podEnvironment(vars), Log: log, Debug: debug,
 		Helper: HelperPlan{
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
 			BuildsDir: o.BuildsDir, ProjectDir: dirs.project, TempDir: dirs.temp, HostName: o.HostName,
-			Variables: vars, Sources: src, Steps: helperSteps, Warnings: warnings,
+			Variables: vars, Sources: src, Caches: cachePlans, Steps: helperSteps, Warnings: warnings,
 			AfterScriptMustSucceed: mustSucceed,
 		},
 		Build: BuildPlan{

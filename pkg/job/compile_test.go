@@ -165,7 +165,7 @@ func TestWrongSettingsWarn(t *testing.T) {
 		Variable{Key: "GIT_CHECKOUT", Value: "maybe"},
 		Variable{Key: "KUBERNETES_CPU_REQUEST", Value: "4"},
 	)
-	j.Caches = []Cache{{Key: "deps", Paths: []string{"vendor"}}}
+	j.Caches = []Cache{{Key: "deps", Paths: []string{"vendor"}, When: "never"}}
 	p, err := Compile(j, options())
 	if err != nil {
 		t.Fatal(err)

@@ -107,11 +107,6 @@ func usesInputs(j *Job) bool {
 // run all the same.
 func notHonoured(j *Job) []string {
 	var warnings []string
-	for _, c := range j.Caches {
-		if len(c.Paths) > 0 || c.Untracked {
-			warnings = append(warnings, fmt.Sprintf("cache %q is neither restored nor saved: this version of runnerd has no cache", c.Key))
-		}
-	}
 	seen := map[string]bool{}
 	for _, v := range j.Variables {
 		if strings.HasPrefix(v.Key, "KUBERNETES_") && isOverwrite(v.Key) && !seen[v.Key] {

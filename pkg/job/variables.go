@@ -97,6 +97,13 @@ func (s *settings) warn(key, value, want string) {
 	s.warnings = append(s.warnings, key+"="+strconv.Quote(value)+" is not valid and was ignored: use "+want)
 }
 
+// once adds a warning that several caches may give reason for.
+func (s *settings) once(warning string) {
+	if !slices.Contains(s.warnings, warning) {
+		s.warnings = append(s.warnings, warning)
+	}
+}
+
 func (s *settings) boolean(key string, fallback bool) bool {
 	value := Value(s.vars, key)
 	if value == "" {
@@ -123,6 +130,20 @@ func (s *settings) number(key string, fallback, low, high int) int {
 	if n < low || n > high {
 		s.warn(key, value, "a number from "+strconv.Itoa(low)+" to "+strconv.Itoa(high))
 		return min(max(n, low), high)
+	}
+	return n
+}
+
+// size reads a number of bytes; 0 means that there is none.
+func (s *settings) size(key string) int64 {
+	value := Value(s.vars, key)
+	if value == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < 0 {
+		s.warn(key, value, "a number of bytes")
+		return 0
 	}
 	return n
 }
