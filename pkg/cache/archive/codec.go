@@ -93,22 +93,40 @@ const Version = 1
 
 // A Control is the first record of a layer.
 type Control struct {
+	Version   int
+	Delta     bool     // the layer changes another one
+	Whiteouts []string // paths of that one which are gone
+}
+
+// A controlJSON is a Control in JSON. A path need not be UTF-8, and a string in
+// JSON has to be: paths are []byte, which JSON has in base64.
+type controlJSON struct {
 	Version   int      `json:"version"`
-	Delta     bool     `json:"delta,omitempty"`     // the layer changes another one
-	Whiteouts []string `json:"whiteouts,omitempty"` // paths of that one which are gone
+	Delta     bool     `json:"delta,omitempty"`
+	Whiteouts [][]byte `json:"whiteouts,omitempty"`
 }
 
 // Encode returns c as a record holds it.
-func (c Control) Encode() ([]byte, error) { return json.Marshal(c) }
+func (c Control) Encode() ([]byte, error) {
+	j := controlJSON{Version: c.Version, Delta: c.Delta}
+	for _, path := range c.Whiteouts {
+		j.Whiteouts = append(j.Whiteouts, []byte(path))
+	}
+	return json.Marshal(j)
+}
 
 // DecodeControl reads what Encode has written. Its error is an ErrCorrupt.
 func DecodeControl(raw []byte) (Control, error) {
-	var c Control
-	if err := json.Unmarshal(raw, &c); err != nil {
-		return c, corrupt("control record: %v", err)
+	var j controlJSON
+	if err := json.Unmarshal(raw, &j); err != nil {
+		return Control{}, corrupt("control record: %v", err)
 	}
-	if c.Version != Version {
-		return c, corrupt("format version %d; this agent knows version %d", c.Version, Version)
+	if j.Version != Version {
+		return Control{}, corrupt("format version %d; this agent knows version %d", j.Version, Version)
+	}
+	c := Control{Version: j.Version, Delta: j.Delta}
+	for _, path := range j.Whiteouts {
+		c.Whiteouts = append(c.Whiteouts, string(path))
 	}
 	return c, nil
 }

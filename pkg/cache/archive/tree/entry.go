@@ -3,6 +3,8 @@
 package tree
 
 import (
+	"golang.org/x/sys/unix"
+
 	"github.com/runnerd/runnerd/pkg/cache/archive"
 )
 
@@ -26,12 +28,32 @@ type Stat struct {
 	Inode uint64
 }
 
+// StatOf returns what a system call said in the form of this package; ok is
+// false for a device, pipe or socket.
+func StatOf(st unix.Stat_t) (stat Stat, ok bool) {
+	stat = Stat{
+		Perm: uint16(st.Mode & 0o777), Size: st.Size,
+		MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Inode: st.Ino,
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		stat.Kind = File
+	case unix.S_IFDIR:
+		stat.Kind, stat.Size = Dir, 0
+	case unix.S_IFLNK:
+		stat.Kind = Symlink
+	default:
+		return Stat{}, false
+	}
+	return stat, true
+}
+
 // An Entry is one file, folder or symlink that belongs to a cache.
 type Entry struct {
 	Path string // relative to the project directory, clean, with slashes
 	Stat
 	Target string // of a Symlink, as it is
-	Link   string // of a File: path of an earlier entry that is the same inode
+	Link   string // of a File: path of an earlier entry without a Link that is the same inode
 }
 
 // An Origin says from where a restored entry came.
