@@ -62,6 +62,11 @@ bench: build-e2e ## Measure latencies against bare pods, and the hot paths
 	go test -run '^$$' -bench . -benchtime 3x ./pkg/mask ./pkg/joblog
 	@BENCH=1 scripts/with-cluster bench scripts/e2e
 
+.PHONY: bench-cache
+bench-cache: ## Measure the cache against tar, zstd, curl and zip
+	@scripts/prepare bench
+	@scripts/bench-cache
+
 .PHONY: lint
 lint: ## Run the linters
 	go tool -modfile=tools/go.mod golangci-lint run ./...

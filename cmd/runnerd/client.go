@@ -38,6 +38,7 @@ func (d *daemon) clientConfig(s entrySetup) gitlab.Config {
 // same for the daemon and for the commands that talk to GitLab in its name.
 func clientConfig(r config.Runner, path, systemID string, build buildInfo) gitlab.Config {
 	features := gitlab.DefaultFeatures()
+	features["cache"], features["fallback_cache_keys"] = true, true
 	features["services"] = r.Executor == config.ExecutorKubernetes
 	features["service_variables"] = r.Executor == config.ExecutorKubernetes
 	features["service_multiple_aliases"] = r.Executor == config.ExecutorKubernetes

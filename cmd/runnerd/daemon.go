@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"github.com/runnerd/runnerd/pkg/cache"
 	"github.com/runnerd/runnerd/pkg/config"
 	"github.com/runnerd/runnerd/pkg/gitlab"
 	"github.com/runnerd/runnerd/pkg/job"
@@ -39,6 +40,7 @@ type daemon struct {
 	jobs     *metrics.Jobs
 	gitlab   *gitlab.Metrics
 	polling  *poller.Metrics
+	caches   *cache.Metrics
 	slots    *poller.Slots
 	budget   *trace.Budget
 	status   *status.Status
@@ -75,6 +77,7 @@ func newDaemon(build buildInfo, path, agent string, c *config.Config, log *zap.L
 	d.process = metrics.NewProcess(d.registry, metrics.Build{Name: product, Version: build.Version, Revision: build.Revision, BuiltAt: build.Built})
 	d.jobs = metrics.NewJobs(d.registry)
 	d.gitlab = gitlab.NewMetrics(d.registry)
+	d.caches = cache.NewMetrics(d.registry)
 	d.polling = poller.NewMetrics(d.registry, d.slots)
 	d.enter(metrics.Starting)
 	return d, nil

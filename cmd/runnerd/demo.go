@@ -63,8 +63,12 @@ func runDemo(ctx context.Context, a *app, f demoFlags) error {
 	}
 	defer logFile.Close()
 
-	daemon := func(ctx context.Context, url, token string) error {
-		text := demoConfig(f, dir, url, token)
+	store, err := demoStore()
+	if err != nil {
+		return err
+	}
+	daemon := func(ctx context.Context, site demo.Site) error {
+		text := demoConfig(f, dir, site)
 		fmt.Fprintf(a.stdout, "runnerd's config.toml:\n\n%s\n", text)
 		cfg, _, err := config.Parse("demo", []byte(text))
 		if err != nil {
@@ -78,15 +82,24 @@ func runDemo(ctx context.Context, a *app, f demoFlags) error {
 		}
 		return d.run(stopper{drain: ctx, force: context.WithoutCancel(ctx)})
 	}
-	err = demo.Run(ctx, demo.Options{Out: a.stdout, Address: f.listen, Image: f.image, Daemon: daemon})
+	err = demo.Run(ctx, demo.Options{Out: a.stdout, Address: f.listen, Image: f.image, Store: store, Daemon: daemon})
 	if errors.Is(err, context.Canceled) {
 		return errors.New("demo: interrupted")
 	}
 	return err
 }
 
+// demoStore is the folder of the demo's object store, which outlives it.
+func demoStore() (string, error) {
+	caches, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("demo: no place for the object store: %w", err)
+	}
+	return filepath.Join(caches, product, "demo"), nil
+}
+
 // demoConfig is a config.toml as a user would write it.
-func demoConfig(f demoFlags, dir, url, token string) string {
+func demoConfig(f demoFlags, dir string, site demo.Site) string {
 	text := fmt.Sprintf(`concurrent = %d
 check_interval = 1
 
@@ -95,7 +108,7 @@ name = "demo"
 url = %q
 token = %q
 executor = %q
-`, demo.Concurrent(), url, token, f.executor)
+`, demo.Concurrent(), site.URL, site.Token, f.executor)
 	if f.executor == config.ExecutorLocal {
 		text += fmt.Sprintf("builds_dir = %q\n", filepath.Join(dir, "builds"))
 	}
@@ -106,5 +119,18 @@ executor = %q
 			text += fmt.Sprintf("helper_image = %q\n", f.helperImage)
 		}
 	}
+	text += fmt.Sprintf(`
+[runners.cache]
+Type = "s3"
+Shared = true
+
+[runners.cache.s3]
+ServerAddress = %q
+BucketName = %q
+AccessKey = "demo"
+SecretKey = "demo-secret"
+BucketLocation = "us-east-1"
+Insecure = true
+`, site.Store, demo.Bucket)
 	return text + "\n[runners.policy]\ncontact = \"the platform team\"\n"
 }

@@ -103,7 +103,7 @@ func (a *app) undo(ctx context.Context, runner config.Runner, leave bool) error 
 func (f *registerFlags) entry() (config.NewRunner, error) {
 	n := config.NewRunner{
 		Name: f.name, URL: f.url, Token: "to-be-filled-in", TLSCAFile: f.caFile, Executor: f.executor,
-		Namespace: f.namespace, Image: f.image, TemplateName: f.template,
+		Namespace: f.namespace, Image: f.image, TemplateName: f.template, Settings: f.cache,
 	}
 	if f.template != "" {
 		var err error

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -38,7 +39,7 @@ func TestQuestion(t *testing.T) {
 			if err := a.question(&got, "host"); err != nil {
 				t.Fatal(err)
 			}
-			if got != tt.want {
+			if !reflect.DeepEqual(got, tt.want) {
 				t.Errorf("flags = %+v, want %+v", got, tt.want)
 			}
 			if out.String() != tt.asked {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -52,6 +53,7 @@ type entry struct {
 	runner *lifecycle.Runner
 	poller *poller.Poller
 	pods   *kubernetes.Executor // nil for the local executor
+	caches *entryCache          // nil: there is no store for them
 	log    *zap.Logger
 }
 
@@ -71,9 +73,16 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.caches, err = d.newEntryCache(r, e.log); err != nil {
+		return nil, err
+	}
+	plan, err := d.planOptions(r)
+	if err != nil {
+		return nil, err
+	}
 	id := metrics.Runner{ShortToken: short, Name: r.Name, SystemID: d.systemID}
 	e.runner = lifecycle.New(lifecycle.Options{
-		Plan: d.planOptions(r), SystemID: d.systemID, Rules: rules, Executor: place,
+		Plan: plan, SystemID: d.systemID, Rules: rules, Executor: place, Caches: e.caches.of(),
 		Trace:   trace.Options{API: client, Budget: d.budget},
 		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
 		Log:     e.log, RemoveLater: e.pods != nil,
@@ -97,6 +106,7 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 // the token has run in this process yet.
 func (e *entry) run(polling, jobs context.Context, first bool) {
 	defer e.client.Close()
+	defer e.caches.begin(context.WithoutCancel(jobs))()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(jobs))
 	var watch sync.WaitGroup
 	if e.pods != nil {
@@ -185,10 +195,14 @@ func localRoot(r config.Runner) string {
 	return r.BuildsDir
 }
 
-func (d *daemon) planOptions(r config.Runner) job.Options {
+func (d *daemon) planOptions(r config.Runner) (job.Options, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
+	}
+	ca, err := cacheCA(r)
+	if err != nil {
+		return job.Options{}, fmt.Errorf("read [runners.cache.s3] ca_file: %w", err)
 	}
 	o := job.Options{
 		Product: product, Version: d.build.Version, Revision: d.build.Revision, HostName: host,
@@ -201,12 +215,13 @@ func (d *daemon) planOptions(r config.Runner) job.Options {
 		OutputLimit: int64(r.OutputLimitKiB) << 10, CloneURL: r.CloneURL,
 		PreGetSourcesScript: r.PreGetSourcesScript, PostGetSourcesScript: r.PostGetSourcesScript,
 		PreBuildScript: r.PreBuildScript, PostBuildScript: r.PostBuildScript,
+		CacheCompression: r.Cache.CompressionLevel, CacheCA: ca,
 		GetSourcesTimeout: r.GetSourcesTimeout.Duration(), DebugTraceDisabled: r.DebugTraceDisabled,
 	}
 	if r.Executor == config.ExecutorLocal {
 		o.BuildsDir, o.SharedBuildsDir = local.BuildsDir(localRoot(r)), true
 	}
-	return o
+	return o, nil
 }
 
 func environment(list []string) []job.Variable {

@@ -39,6 +39,8 @@ type registerFlags struct {
 	locked          bool
 	paused          bool
 	leaveRunner     bool // keep the runner in GitLab when the file cannot be written
+
+	cache []config.Setting
 }
 
 // serverSide are the flags that GitLab wants to hear from its own pages when
@@ -75,6 +77,10 @@ environment variable, named in brackets.`,
 			if err := fromEnvironment(c.Flags()); err != nil {
 				return err
 			}
+			var err error
+			if f.cache, err = cacheSettings(c.Flags()); err != nil {
+				return err
+			}
 			if err := a.ask(&f); err != nil { // an interrupt ends the questions as it ends any program
 				return err
 			}
@@ -104,8 +110,9 @@ func (f *registerFlags) add(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.paused, "paused", false, "register without taking jobs (registration token only)")
 	flags.StringVar(&f.maintenanceNote, "maintenance-note", "", "note for administrators (registration token only)")
 	flags.BoolVar(&f.leaveRunner, "leave-runner", false, "keep the runner in GitLab when the configuration cannot be written")
+	addCacheFlags(flags)
 	flags.VisitAll(func(flag *pflag.Flag) {
-		if name := registerEnvironment[flag.Name]; name != "" {
+		if name := variableOf(flag.Name); name != "" {
 			flag.Usage += " [" + name + "]"
 		}
 	})
@@ -113,16 +120,26 @@ func (f *registerFlags) add(flags *pflag.FlagSet) {
 
 // fromEnvironment sets the flags that the command line does not name.
 func fromEnvironment(flags *pflag.FlagSet) error {
-	for name, variable := range registerEnvironment {
-		value, ok := os.LookupEnv(variable)
-		if !ok || value == "" || flags.Changed(name) {
-			continue
+	var first error
+	flags.VisitAll(func(flag *pflag.Flag) {
+		variable := variableOf(flag.Name)
+		value := os.Getenv(variable)
+		if variable == "" || value == "" || flag.Changed || first != nil {
+			return
 		}
-		if err := flags.Set(name, value); err != nil {
-			return usageError{fmt.Errorf("environment variable %s: %w", variable, err)}
+		if err := flags.Set(flag.Name, value); err != nil {
+			first = usageError{fmt.Errorf("environment variable %s: %w", variable, err)}
 		}
+	})
+	return first
+}
+
+// variableOf returns the environment variable of a flag; "" if it has none.
+func variableOf(flag string) string {
+	if strings.HasPrefix(flag, cacheFlag) {
+		return strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 	}
-	return nil
+	return registerEnvironment[flag]
 }
 
 // check sorts the tokens out. It returns the server-side flags that have no

@@ -15,9 +15,17 @@ type Options struct {
 	Out     io.Writer // logs and table
 	Address string    // where the stand-in GitLab listens, "127.0.0.1:0"
 	Image   string    // of the jobs; the runner's allow-list must allow it
+	Store   string    // folder of the object store; a second run finds the caches of the first
 
-	// Daemon runs the daemon for a GitLab and a runner token until ctx ends.
-	Daemon func(ctx context.Context, url, token string) error
+	// Daemon runs the daemon for a site until ctx ends.
+	Daemon func(ctx context.Context, site Site) error
+}
+
+// A Site is what the demo's daemon has to be configured for.
+type Site struct {
+	URL   string // of GitLab
+	Token string // of the runner
+	Store string // host:port of an S3 server without TLS, with the bucket [Bucket]
 }
 
 // ErrUnexpected says that a job of the demo did not end as it had to.
@@ -26,7 +34,7 @@ var ErrUnexpected = errors.New("demo: a job did not end as expected; see the tab
 // Run plays the pipeline through. It returns ErrUnexpected when a job ended in
 // another way than it had to, and an error that lists what the daemon did wrong
 // when it broke a rule of GitLab's API.
-func Run(ctx context.Context, o Options) error {
+func Run(ctx context.Context, o Options) (err error) {
 	gitlab := standin.New(standin.Options{RequestConcurrency: 1, Concurrent: concurrent})
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", o.Address)
@@ -42,12 +50,18 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("demo: %w", err)
 	}
 	runner := gitlab.AddRunner(standin.RunnerSpec{Description: "demo"})
-	fmt.Fprintf(o.Out, "A stand-in GitLab listens on %s; five jobs wait for a runner.\n\n", gitlab.URL())
+	objects, err := startStore(ctx, o.Address, o.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, objects.close()) }()
+	fmt.Fprintf(o.Out, "A stand-in GitLab listens on %s; five jobs wait for a runner.\nAn object store for their caches lies in %s.\n\n", gitlab.URL(), o.Store)
 
 	daemonCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- o.Daemon(daemonCtx, gitlab.URL(), runner.Token()) }()
+	site := Site{URL: gitlab.URL(), Token: runner.Token(), Store: objects.addr}
+	go func() { ended <- o.Daemon(daemonCtx, site) }()
 	fine, err := play(daemonCtx, o, gitlab, repository, ended)
 	stop()
 	if daemonErr := <-ended; daemonErr != nil && err == nil {

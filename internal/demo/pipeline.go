@@ -20,9 +20,14 @@ var projectFiles = map[string]string{
 	"README.md": "# hello\n\nA small project for the demo pipeline.\n",
 	"build.sh": `#!/bin/sh
 set -e
-mkdir -p out
+mkdir -p out .cache
 for part in parser compiler linker; do
-  echo "building $part"
+  if [ -f ".cache/$part" ]; then
+    echo "$part is in the cache"
+  else
+    echo "building $part"
+    seq 1 20000 | sed "s/^/$part /" > ".cache/$part"
+  fi
 done
 echo "echo hello from $CI_COMMIT_REF_NAME" > out/hello
 echo "built out/hello"
@@ -51,11 +56,15 @@ func pipeline(repository *standin.Repository, allowed string) []step {
 			Image: standin.Image{Name: image},
 		}
 	}
+	parts := standin.Cache{Key: "parts-non_protected", Paths: []string{".cache/"}, Policy: "pull-push"}
 	build := spec("build", "build", allowed, "sh build.sh", "sh out/hello")
+	build.Cache = []standin.Cache{parts}
 	unit := spec("test", "unit", allowed,
 		"sh test.sh",
 		`echo "the deploy token is $DEPLOY_TOKEN: GitLab never sees it"`)
 	unit.Variables = []standin.Variable{{Key: "DEPLOY_TOKEN", Value: "s3cr3t-horse-battery", Masked: true}}
+	parts.Policy = "pull"
+	unit.Cache = []standin.Cache{parts}
 	unit.AfterScript = []string{`echo "the script's status was $CI_JOB_STATUS"`}
 	integration := spec("test", "integration", allowed, "sh test.sh integration", "echo this line is never reached")
 	integration.AfterScript = []string{`echo "the script's status was $CI_JOB_STATUS"`}

@@ -26,10 +26,7 @@ func (h *helper) run(ctx context.Context) job.Outcome {
 	}
 	err := h.prepare(ended)
 	if err == nil {
-		err = h.sources(ended)
-	}
-	if err == nil {
-		err = h.script(ended)
+		err = h.work(ended)
 	}
 	if problem := h.share.write(exitFile, true); problem != nil {
 		h.log.Warn(problem.Error()) // the build side ends with this process at the latest
@@ -38,6 +35,25 @@ func (h *helper) run(ctx context.Context) job.Outcome {
 		h.cleanup()
 	}
 	return h.outcome(err)
+}
+
+// work is what a job does once its directories are there. Caches are saved
+// whatever became of the script, unless the job as a whole was ended.
+func (h *helper) work(ctx context.Context) error {
+	caches, err := h.openCaches()
+	if err != nil {
+		return err
+	}
+	defer caches.close()
+	err = h.sources(ctx)
+	if err == nil {
+		err = caches.restore(ctx)
+	}
+	if err == nil {
+		err = h.script(ctx, caches)
+	}
+	caches.save(ctx, err)
+	return cause(ctx, err)
 }
 
 // phase runs do as the phase name: in its own section of the log, and with

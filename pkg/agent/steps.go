@@ -10,7 +10,7 @@ import (
 )
 
 // script runs the job's steps in the build container, and after_script.
-func (h *helper) script(ctx context.Context) error {
+func (h *helper) script(ctx context.Context, caches *caches) error {
 	if len(h.plan.Steps) == 0 {
 		return nil
 	}
@@ -20,6 +20,7 @@ func (h *helper) script(ctx context.Context) error {
 	if err := h.giveProject(); err != nil {
 		return err
 	}
+	caches.settle(ctx)
 	scriptCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	h.cancel.aim(cancel)

@@ -2,14 +2,27 @@ package config
 
 import "github.com/runnerd/runnerd/pkg/job"
 
-// Cache says where caches are kept. Its keys are written in CamelCase.
+// Cache says where caches are kept. GitLab Runner's keys are written in
+// CamelCase, runnerd's own with underscores.
 type Cache struct {
-	Type                        string  `toml:"Type"`                   // "s3"; "" means no caches
-	Path                        string  `toml:"Path"`                   // prefix of object names
-	Shared                      bool    `toml:"Shared"`                 // one cache for all runners: no runner/<short token> in object names
-	MaxUploadedArchiveSizeBytes int64   `toml:"MaxUploadedArchiveSize"` // 0 means no limit
-	S3                          CacheS3 `toml:"s3"`
+	Type                        string `toml:"Type"`                   // "s3"; "" means no caches
+	Path                        string `toml:"Path"`                   // prefix of object names
+	Shared                      bool   `toml:"Shared"`                 // one cache for all runners: no runner/<short token> in object names
+	MaxUploadedArchiveSizeBytes int64  `toml:"MaxUploadedArchiveSize"` // of one cache, packed; 0 means 5 GiB
+
+	Lifetime                  Lifetime `toml:"lifetime"`                    // the bucket deletes objects of this age; 0 means never
+	Sweep                     bool     `toml:"sweep"`                       // delete what no cache uses any more, once a day; true
+	CompressionLevel          string   `toml:"compression_level"`           // fastest or default; "" means fastest
+	ForceSeparate             bool     `toml:"force_separate"`              // protected refs have caches of their own, whatever the project says
+	UnprotectedReadsProtected bool     `toml:"unprotected_reads_protected"` // jobs of other refs may restore the caches of protected ones
+	S3                        CacheS3  `toml:"s3"`
 }
+
+// The compression levels of a cache.
+const (
+	CompressionFastest = "fastest"
+	CompressionDefault = "default"
+)
 
 // CacheS3 is a bucket of an S3-compatible store.
 type CacheS3 struct {
@@ -30,4 +43,18 @@ type CacheS3 struct {
 	UploadRoleARN                       string         `toml:"UploadRoleARN"`
 	AssumeRoleMaxConcurrency            int            `toml:"AssumeRoleMaxConcurrency"` // 5; -1 means no limit
 	DisableAssumeRoleCredentialsCaching bool           `toml:"DisableAssumeRoleCredentialsCaching"`
+
+	ConditionalPut string            `toml:"conditional_put"` // auto, on or off; "" means auto: unless the store is Google's
+	CAFile         string            `toml:"ca_file"`         // PEM; trusted in addition to the system's authorities
+	Headers        map[string]string `toml:"headers"`         // x-amz headers of every upload; jobs can read them
 }
+
+// The choices of CacheS3.ConditionalPut and CacheS3.AuthenticationType.
+const (
+	ConditionalAuto = "auto"
+	ConditionalOn   = "on"
+	ConditionalOff  = "off"
+
+	AuthenticateKeys = "access-key"
+	AuthenticateIAM  = "iam"
+)

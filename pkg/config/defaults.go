@@ -37,11 +37,16 @@ func (r *Runner) setDefaults() {
 	r.UnhealthyInterval = defaultUnhealthyPause
 	r.FinalUpdateRetryLimit = defaultFinalRetries
 	r.Kubernetes.setDefaults()
-	r.Cache.S3.setDefaults()
+	r.Cache.setDefaults()
 }
 
 func (k *Kubernetes) setDefaults() {
 	k.PollTimeout = defaultPollTimeout
+}
+
+func (c *Cache) setDefaults() {
+	c.Sweep = true
+	c.S3.setDefaults()
 }
 
 func (s *CacheS3) setDefaults() {
@@ -84,7 +89,7 @@ func (r *Runner) normalize(labels map[string]string) {
 	r.GetSourcesTimeout = max(r.GetSourcesTimeout, 0)
 	r.Labels = merged(labels, r.Labels)
 	r.Kubernetes.normalize()
-	r.Cache.S3.normalize()
+	r.Cache.normalize()
 }
 
 func (k *Kubernetes) normalize() {
@@ -96,12 +101,22 @@ func (k *Kubernetes) normalize() {
 	}
 }
 
+func (c *Cache) normalize() {
+	if c.CompressionLevel == "" {
+		c.CompressionLevel = CompressionFastest
+	}
+	c.S3.normalize()
+}
+
 func (s *CacheS3) normalize() {
 	if s.AuthenticationType == "" {
-		s.AuthenticationType = "iam"
+		s.AuthenticationType = AuthenticateIAM
 		if s.ServerAddress != "" && s.AccessKey != "" && s.SecretKey != "" {
-			s.AuthenticationType = "access-key"
+			s.AuthenticationType = AuthenticateKeys
 		}
+	}
+	if s.ConditionalPut == "" {
+		s.ConditionalPut = ConditionalAuto
 	}
 	if s.ServerAddress == "" {
 		s.ServerAddress = defaultAWSAddress

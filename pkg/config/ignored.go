@@ -62,7 +62,7 @@ var ignoredKeys = map[string]ignored{
 	"machine":                         {reason: otherExecutor},
 	"experimental":                    {reason: noReport},
 	"runners.shell":                   {reason: "scripts run in the image's bash, else in its sh", same: "bash"},
-	"runners.cache_dir":               {reason: "this version keeps no caches", same: "/cache"},
+	"runners.cache_dir":               {reason: "caches travel to S3 only", same: "/cache"},
 	"runners.safe_directory_checkout": {reason: "the checkout always is a safe directory", same: true},
 	"runners.clean_git_config":        {reason: "git's configuration is always made anew", same: true},
 	"runners.prepare_timeout":         {reason: "[runners.kubernetes] poll_timeout bounds the wait for a job's containers"},
@@ -88,7 +88,6 @@ var ignoredKeys = map[string]ignored{
 	"runners.autoscaler": {reason: otherExecutor},
 	"runners.instance":   {reason: otherExecutor},
 
-	"runners.cache":       {reason: "this version keeps no caches; the settings are checked all the same"},
 	"runners.cache.gcs":   {reason: "caches are stored in S3 or a store that speaks its protocol"},
 	"runners.cache.azure": {reason: "caches are stored in S3 or a store that speaks its protocol"},
 

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/runnerd/runnerd/pkg/job"
@@ -21,11 +23,32 @@ type NewRunner struct {
 	Executor        string
 	Namespace       string // of job pods
 	Image           string // for jobs that name none
+	Settings        []Setting
 
 	// Template is a config.toml with one [[runners]] entry and nothing else,
 	// which the new entry starts from.
 	Template     []byte
 	TemplateName string // for errors
+}
+
+// A Setting is one key of a table of the new entry.
+type Setting struct {
+	Table string // below the entry: "cache", "cache.s3"
+	Key   string
+	Value any // string, bool or int64
+}
+
+func (s Setting) text() string {
+	switch v := s.Value.(type) {
+	case string:
+		return tomlString(v)
+	case bool:
+		return strconv.FormatBool(v)
+	case int64:
+		return tomlInt(v)
+	default:
+		panic(fmt.Sprintf("config: no way to write a %T for %s", v, s.Key))
+	}
 }
 
 // AppendRunner returns data with a new [[runners]] block at its end.
@@ -85,6 +108,9 @@ func (n *NewRunner) block() (string, error) {
 		if v.wanted {
 			text = set(text, v.path, v.key, v.value)
 		}
+	}
+	for _, s := range slices.Backward(n.Settings) {
+		text = set(text, runner+"."+s.Table, s.Key, s.text())
 	}
 	return text, nil
 }

@@ -15,7 +15,7 @@ func caches(j *Job, o Options, s *settings, flags map[string]bool, tempDir strin
 	timeout := time.Duration(s.number("CACHE_REQUEST_TIMEOUT", 10, 1, 24*60)) * time.Minute
 	level := compression(s, o.CacheCompression)
 	limit := s.size("CACHE_MAX_UPLOADED_ARCHIVE_SIZE")
-	keys := keyMaker{job: j, s: s, tempDir: tempDir, hashed: flags["FF_HASH_CACHE_KEYS"]}
+	keys := keyMaker{job: j, s: s, tempDir: tempDir, hashed: flags[flagHashKeys]}
 
 	var plans []CachePlan
 	var requests []CacheRequest
@@ -30,7 +30,7 @@ func caches(j *Job, o Options, s *settings, flags map[string]bool, tempDir strin
 		plan := CachePlan{
 			Key: own.Name, Paths: c.Paths, Untracked: c.Untracked, When: when(s, own.Name, c.When),
 			Attempts: attempts, Timeout: timeout, Level: level, MaxBytes: limit,
-			WipeOnErr: flags["FF_CLEAN_UP_FAILED_CACHE_EXTRACT"],
+			WipeOnErr: flags[flagWipeCache],
 		}
 		mode := Expand(c.Mode, s.vars, tempDir)
 		switch mode {

@@ -33,6 +33,7 @@ type Options struct {
 	FeatureFlags     map[string]bool
 	OutputLimit      int64  // bytes; 0 means no limit
 	CacheCompression string // fastest or default; empty means fastest
+	CacheCA          string // PEM, for the store of caches; empty means the system's
 	CloneURL         string
 
 	PreGetSourcesScript, PostGetSourcesScript string
@@ -98,7 +99,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		Helper: HelperPlan{
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
 			BuildsDir: o.BuildsDir, ProjectDir: dirs.project, TempDir: dirs.temp, HostName: o.HostName,
-			Variables: vars, Sources: src, Caches: cachePlans, Steps: helperSteps, Warnings: warnings,
+			Variables: vars, Sources: src, Caches: cachePlans, CacheCA: o.CacheCA, Steps: helperSteps, Warnings: warnings,
 			AfterScriptMustSucceed: mustSucceed,
 		},
 		Build: BuildPlan{

@@ -12,6 +12,8 @@ import (
 const (
 	flagTimestamps = "FF_TIMESTAMPS"
 	flagMaskTokens = "FF_MASK_ALL_DEFAULT_TOKENS"
+	flagHashKeys   = "FF_HASH_CACHE_KEYS"
+	flagWipeCache  = "FF_CLEAN_UP_FAILED_CACHE_EXTRACT"
 
 	// FlagNoTokenRotation keeps the daemon from replacing a runner's token that
 	// is about to expire.
@@ -29,10 +31,10 @@ var featureFlags = map[string]bool{
 	"FF_KUBERNETES_HONOR_ENTRYPOINT": false, "FF_USE_ADVANCED_POD_SPEC_CONFIGURATION": false,
 	"FF_PRINT_POD_EVENTS": false, "FF_USE_GIT_NATIVE_CLONE": false,
 	"FF_USE_DUMB_INIT_WITH_KUBERNETES_EXECUTOR": false, "FF_LOG_IMAGES_CONFIGURED_FOR_JOB": false,
-	"FF_CLEAN_UP_FAILED_CACHE_EXTRACT": false, FlagNoTokenRotation: false,
+	flagWipeCache: false, FlagNoTokenRotation: false,
 	"FF_DISABLE_UMASK_FOR_KUBERNETES_EXECUTOR": false, "FF_GIT_URLS_WITHOUT_TOKENS": false,
 	"FF_WAIT_FOR_POD_TO_BE_REACHABLE": false, "FF_EXPORT_HIGH_CARDINALITY_METRICS": false,
-	"FF_USE_GIT_PROACTIVE_AUTH": false, "FF_HASH_CACHE_KEYS": false, "FF_USE_JOB_ROUTER": false,
+	"FF_USE_GIT_PROACTIVE_AUTH": false, flagHashKeys: false, "FF_USE_JOB_ROUTER": false,
 	"FF_USE_PARALLEL_CACHE_TRANSFER": false, "FF_USE_PARALLEL_ARTIFACT_TRANSFER": false,
 	"FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL": false, "FF_RESOLVE_FULL_TLS_CHAIN": false,
 	"FF_USE_NATIVE_CONTAINER_STOP": false,

@@ -65,6 +65,7 @@ type HelperPlan struct {
 	Variables  []Variable    `json:"variables"` // expanded; the last of a key wins
 	Sources    Sources       `json:"sources"`
 	Caches     []CachePlan   `json:"caches,omitempty"`
+	CacheCA    string        `json:"cache_ca,omitempty"` // PEM, for the caches' store; empty means the system's
 	Steps      []HelperStep  `json:"steps"`              // in order; after_script last if there is one
 	Warnings   []string      `json:"warnings,omitempty"` // about the job's settings, printed in the log
 

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/runnerd/runnerd/pkg/cache"
 	"github.com/runnerd/runnerd/pkg/executor"
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/trace"
@@ -22,7 +23,8 @@ type attempt struct {
 	trace    *trace.Trace
 	observer Observer
 	log      *zap.Logger
-	ran      bool // the executor has been asked to run the plan
+	caches   *cache.Session // nil: the job has none, or there is no store
+	ran      bool           // the executor has been asked to run the plan
 }
 
 // run brings the job to its end and its log into the trace. It returns nil when
@@ -34,10 +36,14 @@ func (a *attempt) run(ctx context.Context, planErr error, verdict trace.Verdict)
 	if err != nil {
 		end := outcomeOf(err, a.job.Timeout)
 		if end == nil {
+			_ = a.publishCaches(ctx) // nobody reads this log any more
 			return nil
 		}
 		outcome = *end
 		lines.failed(outcome)
+	}
+	for _, warning := range a.publishCaches(ctx) {
+		lines.behind(warning)
 	}
 	lines.close()
 	return &outcome
@@ -86,6 +92,7 @@ func (a *attempt) execute(ctx context.Context, lines *ownLines, planErr error, v
 	defer cancel(nil)
 
 	lines.prepare(a.runner.Plan.Executor)
+	a.openCaches(ctx)
 	a.ran = true
 	outcome, err := a.runner.Executor.Run(ctx, a.task(lines, signals))
 	return outcome, interrupted(process, err)
@@ -108,6 +115,9 @@ func (a *attempt) task(lines *ownLines, signals <-chan job.Signal) executor.Task
 	return executor.Task{
 		Plan: a.plan, Log: lines.jobLog(), Notes: lines, Signals: signals,
 		OnEvent: func(e job.Event) {
+			if e.Cache != nil {
+				a.cacheEvent(*e.Cache)
+			}
 			if e.Phase != nil && !e.Phase.Done {
 				a.observer.Stage(e.Phase.Name)
 			}
@@ -159,6 +169,7 @@ func (a *attempt) remove(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
+	defer a.closeCaches(ctx)
 	if err := a.runner.Executor.Remove(ctx, executor.Task{Plan: a.plan}); err != nil {
 		a.log.Error("job not cleaned up", zap.Error(err))
 	}

@@ -9,18 +9,20 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/runnerd/runnerd/pkg/cache"
 	"github.com/runnerd/runnerd/pkg/executor"
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/policy"
 	"github.com/runnerd/runnerd/pkg/trace"
 )
 
-// Options are what a Runner works with. All are needed.
+// Options are what a Runner works with. All but Caches are needed.
 type Options struct {
 	Plan     job.Options // the concurrent ids are set for each job
 	SystemID string
 	Rules    *policy.Rules
 	Executor executor.Executor
+	Caches   *cache.Cache  // nil: there is no store
 	Trace    trace.Options // Job, Debug and Log are set for each job
 	Observe  func(*job.Job) Observer
 	Log      *zap.Logger

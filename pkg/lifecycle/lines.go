@@ -94,6 +94,18 @@ func (l *ownLines) endPrepare() {
 
 // failed ends the log of a job that the agent could not end.
 func (l *ownLines) failed(o job.Outcome) {
+	l.endPod()
+	l.log.Error(epitaph(o))
+}
+
+// behind writes a warning behind the pod's log.
+func (l *ownLines) behind(warning string) {
+	l.endPod()
+	l.log.Warn(warning)
+}
+
+// endPod ends the line and the sections that the pod's log has left open.
+func (l *ownLines) endPod() {
 	l.endPrepare()
 	l.mu.Lock()
 	midLine, open := l.midLine, l.pod.names
@@ -106,7 +118,6 @@ func (l *ownLines) failed(o job.Outcome) {
 	for _, name := range slices.Backward(open) {
 		l.log.EndSection(name)
 	}
-	l.log.Error(epitaph(o))
 }
 
 // close flushes the daemon's lines. Errors are the trace's, which knows them.

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -52,6 +53,8 @@ type options struct {
 	runner     string // lines for [[runners]]
 	kubernetes string // lines for [runners.kubernetes]
 	policy     string // lines for [runners.policy]
+	cache      string // tables [runners.cache] and below
+	executor   string // kubernetes
 }
 
 // start brings a site up and, when the test ends, checks that the daemon ends
@@ -123,7 +126,7 @@ log_format = "json"
 name = "e2e"
 url = %q
 token = %q
-executor = "kubernetes"
+executor = %q
 %s
 
 [runners.kubernetes]
@@ -133,7 +136,8 @@ helper_image = %q
 
 [runners.policy]
 %s
-`, o.concurrent, s.gitlab.URL(), s.runner.Token(), o.runner, s.namespace, ground.helper, o.kubernetes, o.policy)
+%s
+`, o.concurrent, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), o.runner, s.namespace, ground.helper, o.kubernetes, o.policy, o.cache)
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -191,16 +192,24 @@ func expect(t *testing.T, dir string, entries []tree.Entry) map[string]item {
 	return items
 }
 
-// write makes files with n bytes that compress somewhat, each other ones.
+// filler does not compress.
+var filler = func() []byte {
+	b := make([]byte, 16<<10)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b) // it never fails
+	return b
+}()
+
+// write makes a file with n bytes that no other file has. They compress well,
+// so that the race detector does not make the encoder take minutes.
 func write(t testing.TB, dir, name string, n int) {
 	t.Helper()
 	path := filepath.Join(dir, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	content := make([]byte, 0, n+16)
-	for i := len(name); len(content) < n; i++ {
-		content = fmt.Appendf(content, "%x,%s;", i*i*i, name[:1])
+	content := make([]byte, 0, n+len(filler)+len(name)+20)
+	for i := 0; len(content) < n; i++ {
+		content = append(fmt.Appendf(content, "%s %d ", name, i), filler...)
 	}
 	if err := os.WriteFile(path, content[:n], 0o644); err != nil {
 		t.Fatal(err)

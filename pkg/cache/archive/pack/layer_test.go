@@ -182,14 +182,23 @@ func plain(entries []tree.Entry) []tree.Entry {
 
 func TestDeterminism(t *testing.T) {
 	dir := t.TempDir()
-	for i := range 2000 {
-		write(t, dir, fmt.Sprintf("p%d/%d", i/100, i), i*13%20_000)
+	for i := range 400 {
+		path := fmt.Sprintf("p%d/%d", i/20, i)
+		write(t, dir, path, 0)
+		text := []byte(strings.Repeat(fmt.Sprint("some text, ", i*i, "; "), i))
+		if err := os.WriteFile(filepath.Join(dir, path), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	write(t, dir, "p7/large", 30*mib)
+	for i := range 10 {
+		write(t, dir, fmt.Sprint("q", i), 700_000)
+	}
+	write(t, dir, "p7/large", 9*mib)
 	entries := walk(t, dir)
 	layer := func(o Options) map[int][]byte {
 		var m memory
-		o.SegmentBytes = func(n int) int64 { return 1 << (18 + n) }
+		o.FrameBytes = mib
+		o.SegmentBytes = func(n int) int64 { return 1 << (16 + n) }
 		if _, err := Layer(t.Context(), root(t, dir), entries, archive.Control{}, &m, o); err != nil {
 			t.Fatal(err)
 		}
@@ -251,13 +260,13 @@ func TestSegments(t *testing.T) {
 
 func TestSinkFails(t *testing.T) {
 	dir := t.TempDir()
-	for i := range 20 {
-		write(t, dir, fmt.Sprintf("f%02d", i), mib)
+	for i := range 6 {
+		write(t, dir, fmt.Sprintf("f%02d", i), mib-1000)
 	}
-	write(t, dir, "large", 9*mib)
+	write(t, dir, "large", 5*mib)
 	entries := walk(t, dir)
 	broken := errors.New("no store")
-	for failing := range 26 {
+	for failing := range 13 {
 		m := memory{before: func(n int) error {
 			if n == failing {
 				return broken
@@ -273,7 +282,7 @@ func TestSinkFails(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	dir := t.TempDir()
-	for i := range 50 {
+	for i := range 20 {
 		write(t, dir, fmt.Sprintf("f%02d", i), mib)
 	}
 	entries := walk(t, dir)
