@@ -150,7 +150,7 @@ func TestPruneOptions(t *testing.T) {
 // TestEnsureLifetime: the daemon sets the bucket's rule once, and says once when
 // it may not.
 func TestEnsureLifetime(t *testing.T) {
-	server := miniotest.Start(t, miniotest.Options{})
+	server, _ := startStore(t, miniotest.Options{})
 	place := placeOf(config.Runner{Name: "a", Cache: config.Cache{
 		Path: "ci", Shared: true, Lifetime: config.Lifetime(36 * time.Hour),
 		S3: config.CacheS3{

@@ -33,10 +33,7 @@ import (
 //	upload PROJECT KEY BYTES            the same, by a job that never says that it has
 //	objects N                           fails unless there are N objects in the bucket
 func TestCacheScripts(t *testing.T) {
-	server := miniotest.Start(t, miniotest.Options{TLS: true})
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(server.CA)
-	pod := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	server, pod := startStore(t, miniotest.Options{TLS: true})
 	bucketOf := func(ts *testscript.TestScript) *store.Bucket { return ts.Value(bucketKey{}).(*store.Bucket) }
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/cache",
@@ -58,6 +55,34 @@ func TestCacheScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// startStore runs a server and waits until it does more than answer. The client
+// trusts it.
+func startStore(t *testing.T, o miniotest.Options) (*miniotest.Server, *http.Client) {
+	t.Helper()
+	server := miniotest.Start(t, o)
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(server.CA)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ; ; <-tick.C {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL()+"/minio/health/cluster", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return server, client
+		}
+	}
 }
 
 // bucketKey finds a script's bucket in its values.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -46,7 +47,8 @@ func cacheConfig(r config.Runner, log *zap.Logger, m *cache.Metrics) cache.Confi
 		Path: r.Cache.Path, Runner: gitlab.ShortToken(r.Token), RunnerName: r.Name, SharedStore: r.Cache.Shared,
 		MaxBytes: r.Cache.MaxUploadedArchiveSizeBytes, Lifetime: r.Cache.Lifetime.Duration(),
 		ForceSeparate: r.Cache.ForceSeparate, UnprotectedReadsProtected: r.Cache.UnprotectedReadsProtected,
-		Log: log, Metrics: m,
+		JobStart: max(r.Kubernetes.PollTimeout.Duration(), time.Hour),
+		Log:      log, Metrics: m,
 	}
 }
 

@@ -179,7 +179,7 @@ func (s *Server) await() {
 }
 
 func (s *Server) ready(ctx context.Context) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+"/minio/health/ready", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL()+"/minio/health/cluster", nil)
 	if err != nil {
 		return false
 	}

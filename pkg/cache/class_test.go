@@ -100,8 +100,10 @@ func TestCandidates(t *testing.T) {
 			name: "unprotected may read protected", config: Config{UnprotectedReadsProtected: true}, protected: job.False,
 			keys: []job.CacheKey{key("a-non_protected", false), key("b-protected", false), key("c-non_protected", true), key("d", false)},
 			want: []want{
-				{Unprotected, "a-non_protected", false, false, false}, {Protected, "a-protected", true, true, false},
-				{Unprotected, "b-protected", true, false, false}, {Protected, "b-protected", true, true, false},
+				{Unprotected, "a-non_protected", false, false, false},
+				{Protected, "a-protected", true, true, false},
+				{Unprotected, "b-protected", true, false, false},
+				{Protected, "b-protected", true, true, false},
 				{Unprotected, "c-non_protected", true, false, false},
 				{Shared, "d", true, false, false},
 			},

@@ -69,15 +69,6 @@ func (f folder) layer(id string) string { return string(f) + layersFolder + id +
 
 func (f folder) segment(id string, n int) string { return fmt.Sprintf("%s%05d", f.layer(id), n) }
 
-// segments are the names of a layer's first n segments.
-func (f folder) segments(id string, n int) []string {
-	names := make([]string, n)
-	for i := range names {
-		names[i] = f.segment(id, i)
-	}
-	return names
-}
-
 // A parsedName is what the name of an object says.
 type parsedName struct {
 	place

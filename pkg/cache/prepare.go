@@ -46,18 +46,20 @@ func (s *Session) prepare(ctx context.Context, i int, p *job.CachePlan, keys []j
 		return
 	}
 	x.own = candidates[0]
-	if p.Restore {
-		s.prepareRestore(ctx, x, p, candidates)
-	}
+	// A store that does not answer now may be back when the job ends, and URLs are
+	// signed without it: so before the time is up.
 	if p.Save {
 		s.prepareSave(ctx, x, p)
+	}
+	if p.Restore {
+		s.prepareRestore(ctx, x, p, candidates)
 	}
 }
 
 func (s *Session) prepareRestore(ctx context.Context, x *entry, p *job.CachePlan, candidates []candidate) {
 	f := s.cache.find(ctx, candidates)
 	p.Lookups = f.lookups
-	if f.err != nil {
+	if f.err != nil && p.Note == "" {
 		p.Note = explain(f.err)
 	}
 	if f.head == nil {
@@ -80,7 +82,8 @@ func (s *Session) prepareSave(ctx context.Context, x *entry, p *job.CachePlan) {
 		p.Note = x.own.refused
 		return
 	}
-	upload, err := s.cache.upload(ctx, x.own.place, p.MaxBytes, s.timeout)
+	// All of a job's URLs have to fit into its plan.
+	upload, err := s.cache.upload(ctx, x.own.place, p.MaxBytes, maxSegments/len(s.entries), s.timeout)
 	if err != nil {
 		s.log.Warn("no place for a cache signed", zap.String("cache", string(s.cache.folder(x.own.place))), zap.Error(err))
 		s.cache.meter.failed(opSave, codeOf(err))

@@ -9,9 +9,10 @@ import (
 	"github.com/runnerd/runnerd/pkg/cache/store"
 )
 
-// PruneOptions choose the caches to delete: those that Project, Key and
-// OlderThan take, as in a [Filter]; with MaxSize alone or beside them, only as
-// many as it takes to get below that.
+// PruneOptions choose the caches to delete, among those that Project and Key
+// take as in a [Filter]: the ones of the age of OlderThan, and then as many more,
+// least recently used first, as it takes to get down to MaxSize. With neither of
+// the two, all of them.
 type PruneOptions struct {
 	Project   int64
 	Key       string

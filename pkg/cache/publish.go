@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -80,17 +79,18 @@ func (c *Cache) publish(ctx context.Context, r report) (Layer, []string, error) 
 	if first.IsZero() || first.After(now) {
 		layer.Created = now
 	}
-	doubt := false
-	for range publishTries {
+	for try := 0; ; try++ {
 		last, object, err := c.readHead(ctx, r.at.place)
 		unchanged := condition(object, err)
 		if err != nil && !errors.Is(err, store.ErrNotFound) && !isDamaged(err) {
-			return layer, nil, doubtful(err, doubt)
+			return layer, nil, doubtful(err, try > 0)
 		}
-		if last != nil && slices.Contains(last.layers(), layer.ID) {
-			return layer, nil, nil // a lost answer: it was written
+		if last.names(layer.ID) {
+			return layer, nil, nil // an answer was lost: it has been written, and perhaps superseded
 		}
-		doubt = false
+		if try == publishTries {
+			return layer, nil, refuse(job.CodeConflict, "too many jobs save it at the same time")
+		}
 		next, removed, err := c.next(last, r, layer, now)
 		if err != nil {
 			return layer, nil, err
@@ -100,17 +100,14 @@ func (c *Cache) publish(ctx context.Context, r report) (Layer, []string, error) 
 			return layer, nil, refuse(job.CodeInternal, "its report makes no head: %v", err)
 		}
 		_, err = c.bucket.Put(ctx, c.folder(r.at.place).head(), data, unchanged)
-		switch {
-		case err == nil:
+		if err == nil {
 			return layer, removed, nil
-		case errors.Is(err, store.ErrConflict):
-			doubt = true
-		default:
-			certain := errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrNoBucket)
-			return layer, nil, doubtful(err, !certain)
+		}
+		if !errors.Is(err, store.ErrConflict) {
+			refused := errors.Is(err, store.ErrDenied) || errors.Is(err, store.ErrNoBucket)
+			return layer, nil, doubtful(err, !refused)
 		}
 	}
-	return layer, nil, doubtful(refuse(job.CodeConflict, "too many jobs save it at the same time"), doubt)
 }
 
 func doubtful(err error, doubt bool) error {

@@ -296,8 +296,8 @@ func TestConflicts(t *testing.T) {
 		if warnings := r.end(); len(warnings) != 1 || !strings.Contains(warnings[0], "too many jobs") {
 			t.Errorf("warnings %q", warnings)
 		}
-		if got := w.stored("k"); got != "other" {
-			t.Errorf("stored %q", got)
+		if got := w.stored("k"); got != "other" || w.has("k", r.entry(0).Upload.Layer) {
+			t.Errorf("stored %q, and the upload: %t", got, w.has("k", r.entry(0).Upload.Layer))
 		}
 	})
 	t.Run("an answer is lost, and the repetition conflicts", func(t *testing.T) {
@@ -312,6 +312,21 @@ func TestConflicts(t *testing.T) {
 		r.fine()
 		if got := w.stored("k"); got != "mine" {
 			t.Errorf("stored %q", got)
+		}
+	})
+	t.Run("an answer is lost, and another job is faster", func(t *testing.T) {
+		c := w.rivalled(&rival{after: func(n int, err error) error {
+			if n == 1 && err == nil {
+				w.save(w.Cache, "k", "faster")
+				return store.ErrConflict
+			}
+			return err
+		}})
+		r := w.start(c, []string{"k"})
+		r.full(0, "mine")
+		r.fine()
+		if got := w.stored("k"); got != "faster" || !w.has("k", r.entry(0).Upload.Layer) {
+			t.Errorf("stored %q; what was superseded, and jobs may read: %t", got, w.has("k", r.entry(0).Upload.Layer))
 		}
 	})
 	t.Run("an answer is lost for good", func(t *testing.T) {

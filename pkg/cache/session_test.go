@@ -92,7 +92,8 @@ func TestFallback(t *testing.T) {
 	r := w.start(w.Cache, []string{"branch", "other", "main"})
 	p := r.entry(0)
 	want := []job.CacheLookup{
-		{Key: "branch", Result: job.CacheMiss, Detail: "no cache"}, {Key: "other", Result: job.CacheMiss, Detail: "no cache"},
+		{Key: "branch", Result: job.CacheMiss, Detail: "no cache"},
+		{Key: "other", Result: job.CacheMiss, Detail: "no cache"},
 		{Key: "main", Result: job.CacheHitFallback},
 	}
 	if diff := cmp.Diff(want, p.Lookups); diff != "" {
@@ -114,8 +115,12 @@ func TestModes(t *testing.T) {
 	key := job.CacheRequest{Keys: []job.CacheKey{{Name: "k", Object: "k", Text: "k"}}}
 	plan := &job.Plan{Timeout: time.Hour, Caches: []job.CacheRequest{key, key, key, key, key, {}}}
 	plan.Helper.Caches = []job.CachePlan{
-		{Key: "k", Restore: true}, {Key: "k", Save: true, MaxBytes: 100}, {Key: "k", Restore: true, Save: true}, {Key: "k"},
-		{Key: "k", Restore: true, Save: true}, {Key: "k", Restore: true, Save: true},
+		{Key: "k", Restore: true},
+		{Key: "k", Save: true, MaxBytes: 100},
+		{Key: "k", Restore: true, Save: true},
+		{Key: "k"},
+		{Key: "k", Restore: true, Save: true},
+		{Key: "k", Restore: true, Save: true},
 	}
 	r := w.prepare(w.Cache, &job.Job{ID: 1, ProjectID: 7}, plan)
 	type got struct{ Hit, Upload, Note bool }

@@ -52,17 +52,17 @@ func segmentsFor(bytes int64) int {
 	return n
 }
 
-// upload makes the place of a new layer. limit is the job's own of the layer's
-// bytes; 0 is none.
+// upload makes the place of a new layer of at most so many segments. limit is the
+// job's own of the layer's bytes; 0 is none.
 //
 // There are URLs for a layer as large as it may get, whatever the last one was:
 // a cache that has outgrown an estimate could never be saved again.
-func (c *Cache) upload(ctx context.Context, p place, limit int64, timeout time.Duration) (*job.CacheUpload, error) {
+func (c *Cache) upload(ctx context.Context, p place, limit int64, most int, timeout time.Duration) (*job.CacheUpload, error) {
 	u := &job.CacheUpload{Layer: newLayerID(c.now()), Headers: c.bucket.UploadHeaders(), MaxBytes: c.MaxBytes}
 	if limit > 0 {
 		u.MaxBytes = min(u.MaxBytes, limit)
 	}
-	u.URLs = make([]string, segmentsFor(u.MaxBytes))
+	u.URLs = make([]string, min(segmentsFor(u.MaxBytes), most))
 	f := c.folder(p)
 	for n := range u.URLs {
 		url, err := c.bucket.PresignPut(ctx, f.segment(u.Layer, n), saveLife(timeout))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -107,15 +108,11 @@ func (c *Cache) sweepKey(ctx context.Context, k *storedKey, o SweepOptions, resu
 // may be nil.
 func (h *Head) garbage(id string, l *storedLayer, o SweepOptions) bool {
 	if h != nil {
-		for _, used := range h.layers() {
-			if id == used {
-				return false
-			}
+		if slices.Contains(h.layers(), id) {
+			return false
 		}
-		for _, r := range h.Retired {
-			if id == r.ID {
-				return o.Now.Sub(r.At) > o.Grace
-			}
+		if i := slices.IndexFunc(h.Retired, func(r Retired) bool { return r.ID == id }); i >= 0 {
+			return o.Now.Sub(h.Retired[i].At) > o.Grace
 		}
 	}
 	return o.Now.Sub(l.newest) > o.OrphanAge

@@ -30,7 +30,7 @@ func openRoad(ctx context.Context, to string) (*road, error) {
 		return nil, err
 	}
 	r := &road{to: to, listener: l, open: map[net.Conn]bool{}}
-	r.traffic.Go(r.accept)
+	r.traffic.Go(func() { r.accept(ctx) })
 	return r, nil
 }
 
@@ -47,13 +47,14 @@ func (r *road) close() {
 	r.traffic.Wait()
 }
 
-func (r *road) accept() {
+func (r *road) accept(ctx context.Context) {
+	var dialer net.Dialer
 	for {
 		near, err := r.listener.Accept()
 		if err != nil {
 			return
 		}
-		far, err := net.Dial("tcp", r.to)
+		far, err := dialer.DialContext(ctx, "tcp", r.to)
 		if err != nil {
 			near.Close()
 			continue

@@ -41,7 +41,7 @@ func startStore(ctx context.Context, program, dir string) (*store, error) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	s := &store{process: exec.Command(program, "server", "--quiet", "--address", address, "--console-address", "127.0.0.1:0", data)}
+	s := &store{process: exec.CommandContext(ctx, program, "server", "--quiet", "--address", address, "--console-address", "127.0.0.1:0", data)}
 	s.process.Env = append(os.Environ(), "MINIO_ROOT_USER="+user, "MINIO_ROOT_PASSWORD="+password, "MINIO_BROWSER=off", "MINIO_UPDATE=off", "HOME="+dir)
 	s.process.Stderr = os.Stderr
 	if err := s.process.Start(); err != nil {

@@ -161,8 +161,9 @@ func (s *site) startDaemon() {
 	s.exited = make(chan error, 1)
 	go func() { s.exited <- s.daemon.Wait() }()
 	wait(s.t, "the daemon to be ready", func() bool {
-		if m := serving.FindStringSubmatch(s.daemonLog()); m != nil {
-			s.listen = m[1]
+		// The last one: a test may have killed a daemon before this one.
+		if m := serving.FindAllStringSubmatch(s.daemonLog(), -1); len(m) > 0 {
+			s.listen = m[len(m)-1][1]
 			_, err := s.get("/health/ready")
 			return err == nil
 		}
