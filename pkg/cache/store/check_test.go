@@ -33,7 +33,7 @@ var allProbes = []string{
 }
 
 func TestCheckGoodBucket(t *testing.T) {
-	b := open(t, start(t, miniotest.Options{TLS: true}))
+	b := open(t, miniotest.Start(t, miniotest.Options{TLS: true}))
 	got, by := check(t.Context(), b, CheckOptions{Prefix: "ci/", Expire: "ci/v1/"})
 	if diff := cmp.Diff(allProbes, got); diff != "" {
 		t.Errorf("findings (-want +got):\n%s\n%+v", diff, by)

@@ -145,7 +145,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
-	server := start(t, miniotest.Options{TLS: true})
+	server := miniotest.Start(t, miniotest.Options{TLS: true})
 	works(t, open(t, server))
 
 	_, _, err := open(t, server, func(c *Config) { c.CAFile = "" }).Get(t.Context(), "head", 10)
