@@ -116,6 +116,18 @@ func (r *Runner) Managers() []Manager {
 	return list
 }
 
+// ManagerCrashed says that the runner's managers have ended without a word:
+// their successors know nothing of what they were told.
+func (r *Runner) ManagerCrashed() {
+	r.server.mu.Lock()
+	defer r.server.mu.Unlock()
+	for key, c := range r.server.clients {
+		if key.token == r.token {
+			c.told = toldClient{}
+		}
+	}
+}
+
 // SetPaused pauses or resumes the runner.
 func (r *Runner) SetPaused(paused bool) {
 	r.server.mu.Lock()

@@ -55,7 +55,7 @@ func (c *caches) restoreOne(ctx context.Context, i int, p job.CachePlan) job.Cac
 		c.log.Plain("Checking cache for " + last.Key + "...")
 		c.lookedUp(last)
 	}
-	if p.Note != "" {
+	if p.Note != "" && p.Hit == nil {
 		c.log.Warn(fmt.Sprintf("Cache %s is not restored: %s", p.Key, p.Note))
 	}
 	if p.Hit == nil {
@@ -145,6 +145,12 @@ func (c *caches) extract(ctx context.Context, i int, p job.CachePlan) (job.Cache
 	c.log.Info(fmt.Sprintf("Cache %s: %s: %s in %s entries, %s sent, %s, %s; saved by job %d on %s %s ago",
 		p.Hit.Key, wordsOf(result), size(stats.Raw), thousands(stats.Entries), size(stats.Bytes), tenths(took), rate(stats.Bytes, took),
 		p.Hit.Job, p.Hit.Ref, units.HumanDuration(time.Since(p.Hit.Saved))))
+	if stats.Skipped > 0 {
+		c.log.Warn(fmt.Sprintf("Cache %s: %d devices or pipes in it are left out", p.Hit.Key, stats.Skipped))
+	}
+	if stats.Left != "" {
+		c.log.Warn(fmt.Sprintf("Cache %s: what had to make way for it could not be removed: %s", p.Hit.Key, stats.Left))
+	}
 	c.log.Plain("Successfully extracted cache")
 	return job.CacheRestored{Result: result, Bytes: stats.Bytes, Raw: stats.Raw, Entries: stats.Entries}, nil
 }

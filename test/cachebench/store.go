@@ -23,6 +23,7 @@ const (
 // A store is a MinIO server, and the slow road to it.
 type store struct {
 	process *exec.Cmd
+	trash   string // where the server keeps for minutes what was deleted
 	near    *minio.Client
 	far     *minio.Client // signs for the slow road
 	road    *road
@@ -41,7 +42,7 @@ func startStore(ctx context.Context, program, dir string) (*store, error) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	s := &store{process: exec.CommandContext(ctx, program, "server", "--quiet", "--address", address, "--console-address", "127.0.0.1:0", data)}
+	s := &store{trash: filepath.Join(data, ".minio.sys/tmp/.trash"), process: exec.CommandContext(ctx, program, "server", "--quiet", "--address", address, "--console-address", "127.0.0.1:0", data)}
 	s.process.Env = append(os.Environ(), "MINIO_ROOT_USER="+user, "MINIO_ROOT_PASSWORD="+password, "MINIO_BROWSER=off", "MINIO_UPDATE=off", "HOME="+dir)
 	s.process.Stderr = os.Stderr
 	if err := s.process.Start(); err != nil {
@@ -126,5 +127,9 @@ func (s *store) remove(ctx context.Context, prefix string) error {
 			return err
 		}
 	}
-	return nil
+	leftovers, err := os.ReadDir(s.trash)
+	for _, entry := range leftovers {
+		err = firstError(err, os.RemoveAll(filepath.Join(s.trash, entry.Name())))
+	}
+	return err
 }

@@ -138,7 +138,7 @@ func TestCacheStoreKilledDuringRestore(t *testing.T) {
 		t.Run(fmt.Sprintf("back=%t", back), func(t *testing.T) {
 			store, lines := bucket(t)
 			s := start(t, options{cache: lines, concurrent: 4, executor: "local"})
-			want := s.fill("400M")
+			want := s.fill("200M")
 			j := s.add(standin.JobSpec{Name: "restores", Cache: onlyTree("pull"), Script: []string{"if test -e tree; then " + digest + "; else echo no tree; fi"}})
 			s.until(j, "the restore", func(j *standin.Job) bool { return strings.Contains(j.Text(), "Checking cache for") })
 			store.Kill()
@@ -215,11 +215,16 @@ func TestCacheKills(t *testing.T) {
 				want := s.fill("150M")
 				j := s.add(standin.JobSpec{
 					Name: "killed", Cache: onlyTree("pull-push"),
-					Script: []string{"head -c 150M /dev/urandom > tree/new; echo script runs; sleep 1"},
+					Script: []string{"head -c 300M /dev/urandom > tree/new; echo script runs; sleep 1"},
 				})
 				s.until(j, stage, func(j *standin.Job) bool { return strings.Contains(j.Text(), ":"+stage+"\r") })
+				if stage == "archive_cache" {
+					stored := len(objects.segments())
+					wait(t, "the first new segment", func() bool { return len(objects.segments()) > stored })
+				}
 				if who == "daemon" {
 					s.kill()
+					s.runner.ManagerCrashed()
 					s.startDaemon()
 				} else {
 					s.killAgents()

@@ -137,7 +137,7 @@ helper_image = %q
 [runners.policy]
 %s
 %s
-`, o.concurrent, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), o.runner, s.namespace, ground.helper, o.kubernetes, o.policy, o.cache)
+`, o.concurrent, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), buildsDir(dir, o)+o.runner, s.namespace, ground.helper, o.kubernetes, o.policy, o.cache)
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
@@ -146,6 +146,14 @@ helper_image = %q
 		s.t.Fatal(err)
 	}
 	s.log = log
+}
+
+// buildsDir keeps the jobs of a local executor apart from those of other sites.
+func buildsDir(dir string, o options) string {
+	if o.executor != "local" || strings.Contains(o.runner, "builds_dir") {
+		return ""
+	}
+	return fmt.Sprintf("builds_dir = %q\n", filepath.Join(dir, "builds"))
 }
 
 var serving = regexp.MustCompile(`serving metrics and health","address":"([^"]+)"`)

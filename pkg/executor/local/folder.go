@@ -16,8 +16,13 @@ func (f folder) share() string   { return filepath.Join(f.root, "share") }
 func (f folder) control() string { return filepath.Join(f.root, "control") }
 func (f folder) home() string    { return filepath.Join(f.root, "home") }
 
-// create makes the folder and writes the plan into it.
+// create makes the folder and writes the plan into it. What a daemon that was
+// killed has left there of a job with the same number is removed: another
+// GitLab's, as a rule, since the folder is this machine's.
 func (f folder) create(plan *job.Plan) error {
+	if err := os.RemoveAll(f.root); err != nil {
+		return err
+	}
 	for _, dir := range []string{f.plan(), f.share(), f.control(), f.home(), plan.Helper.BuildsDir} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err

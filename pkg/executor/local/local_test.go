@@ -97,6 +97,27 @@ func task(t *testing.T, root string, out *log, script ...string) (executor.Task,
 	return executor.Task{Plan: plan, Log: out, Notes: notes{t}, Signals: signals, OnEvent: func(job.Event) {}}, signals
 }
 
+// A daemon that was killed leaves the folder of its job, and a job of another
+// GitLab can have the same number.
+func TestRunAfterAKilledDaemon(t *testing.T) {
+	root, out := t.TempDir(), newLog()
+	e := local.New(local.Config{Agent: agent, Root: root}, zap.NewNop())
+	task, _ := task(t, root, out, "echo hello")
+	for _, name := range []string{"share/step-0.log", "plan/old"} {
+		path := filepath.Join(root, "jobs", "7", name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("old"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := e.Run(t.Context(), task)
+	if err != nil || got.State != job.Success {
+		t.Errorf("outcome = %+v (%v), want success; the log:\n%s", got, err, out)
+	}
+	if err := e.Remove(t.Context(), task); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRun(t *testing.T) {
 	root, out := t.TempDir(), newLog()
 	e := local.New(local.Config{Agent: agent, Root: root}, zap.NewNop())

@@ -2,9 +2,8 @@ package unpack
 
 import (
 	"fmt"
+	"hash/maphash"
 	"sync"
-
-	"github.com/zeebo/xxh3"
 )
 
 // claims say what each path is in this restore, so that no two entries want the
@@ -13,10 +12,18 @@ import (
 //
 // A path is kept as its hash, which takes a fifth of the memory. A collision
 // would be an error; among five million paths it has a chance of one to a million.
-type claims [64]struct {
+// The seed is this restore's own, so that nobody can make paths collide.
+type claims struct {
+	seed   maphash.Seed
+	shards [64]shard
+}
+
+type shard struct {
 	sync.Mutex
 	paths map[uint64]claim
 }
+
+func newClaims() *claims { return &claims{seed: maphash.MakeSeed()} }
 
 type claim uint8
 
@@ -29,8 +36,8 @@ const (
 
 // change calls f with what path is claimed as, and keeps what f returns.
 func (c *claims) change(path string, f func(claim) (claim, error)) error {
-	key := xxh3.HashString(path)
-	shard := &c[key%uint64(len(c))]
+	key := maphash.String(c.seed, path)
+	shard := &c.shards[key%uint64(len(c.shards))]
 	shard.Lock()
 	defer shard.Unlock()
 	now, err := f(shard.paths[key])

@@ -64,7 +64,7 @@ func TestSourceFaults(t *testing.T) {
 		}, errBroken},
 		{"is right, and the job ends", func(ctx context.Context, cancel func(error), n int, into []byte) error {
 			cancel(errBroken)
-			return memory(bytes).Get(ctx, n, into)
+			return bytes.Get(ctx, n, into)
 		}, errBroken},
 	}
 	for _, fault := range faults {

@@ -175,7 +175,7 @@ func openRoot(t testing.TB, dir string) *confine.Root {
 }
 
 // digest describes all that is below dir: type, permissions, mtime, inode,
-// content or target. What is in exact only is compared where inodes matter.
+// content or target. The inode is there only if it has to be the very same file.
 func digest(t testing.TB, dir string, exact bool) map[string]string {
 	t.Helper()
 	list := map[string]string{}

@@ -80,6 +80,9 @@ func (h *header) parseBlock(raw []byte) error {
 		return corrupt("tar header without its magic")
 	}
 	fields := octals{block: b}
+	for _, unused := range []int{108, 116, 329, 337} { // owner and device: wrong ones are an error to others
+		fields.number(unused, 8)
+	}
 	mode, size, seconds, sum := fields.number(100, 8), fields.number(124, 12), fields.number(136, 12), fields.number(148, 8)
 	switch {
 	case fields.bad:

@@ -24,7 +24,16 @@ type order struct {
 	// A Cont is handed out when its Head has been: then a worker has that, or the
 	// Cont would not be taken. So a worker may wait for a Head that another one has.
 	larges  map[uint32]*large
-	orphans []*record // Cont records whose Head is in a segment that has not been read
+	orphans map[uint32][]*record // Cont records, by number, whose Head is in a segment that has not been read
+	parked  map[int]int          // how many of them are in which segment
+}
+
+// maxRecords bounds what the records of a segment take in memory. Of the smallest
+// ones, zeros in frames of 2 MiB, it has room for more than 100 GiB.
+const maxRecords = 1 << 16
+
+func newOrder() order {
+	return order{done: map[int]bool{}, larges: map[uint32]*large{}, orphans: map[uint32][]*record{}, parked: map[int]int{}}
 }
 
 // handOut gives g's records to the workers. It may wait for them.
@@ -47,6 +56,9 @@ func (s *stream) handOut(ctx context.Context, g *segment) error {
 func (s *stream) split(g *segment) (records []*record, err error) {
 	rest := g.body
 	for i := 0; len(rest) > 0; i++ {
+		if i == maxRecords {
+			return nil, corrupt("more than %d records", maxRecords)
+		}
 		r := &record{segment: g}
 		if r.announce, r.body, rest, err = archive.Next(rest); err != nil {
 			return nil, err
@@ -138,16 +150,12 @@ func (s *stream) handOutHead(ctx context.Context, r *record) error {
 		return corrupt("two large files have the number %d", r.announce.Ordinal)
 	}
 	o.larges[r.announce.Ordinal] = r.large
-	var waiting, others []*record
-	for _, c := range o.orphans {
-		if c.announce.Ordinal == r.announce.Ordinal {
-			c.large = r.large
-			waiting = append(waiting, c)
-		} else {
-			others = append(others, c)
-		}
+	waiting := o.orphans[r.announce.Ordinal]
+	delete(o.orphans, r.announce.Ordinal)
+	for _, c := range waiting {
+		c.large = r.large
+		o.parked[c.segment.n]--
 	}
-	o.orphans = others
 	o.mu.Unlock()
 	for _, c := range waiting {
 		if err := s.send(ctx, c); err != nil {
@@ -164,7 +172,8 @@ func (o *order) knowsHead(r *record) bool {
 	defer o.mu.Unlock()
 	r.large = o.larges[r.announce.Ordinal]
 	if r.large == nil {
-		o.orphans = append(o.orphans, r)
+		o.orphans[r.announce.Ordinal] = append(o.orphans[r.announce.Ordinal], r)
+		o.parked[r.segment.n]++
 	}
 	return r.large != nil
 }
@@ -176,14 +185,12 @@ func (o *order) read(n int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.done[n] = true
-	for o.done[o.prefix] {
-		delete(o.done, o.prefix)
-		o.prefix++
-	}
-	for _, c := range o.orphans {
-		if c.segment.n < o.prefix {
-			return corrupt("a piece of a large file %d that has no head", c.announce.Ordinal)
+	for ; o.done[o.prefix]; o.prefix++ {
+		if o.parked[o.prefix] > 0 {
+			return corrupt("segment %d has a piece of a large file without a head", o.prefix)
 		}
+		delete(o.done, o.prefix)
+		delete(o.parked, o.prefix)
 	}
 	return nil
 }

@@ -11,8 +11,8 @@ import (
 // maxPAX bounds the PAX records of one entry.
 const maxPAX = 64 << 10
 
-// paxRecords are what PAX says of the entry that follows, as far as it matters;
-// the rest is ignored, extended attributes above all.
+// paxRecords are what PAX says of the entry that follows. Vendors' records are
+// ignored, but for GNU's sparse files: those have content that is none.
 type paxRecords struct {
 	path, link  string // "" means not given, as do nil
 	size, mtime *int64
@@ -84,8 +84,9 @@ func (p *paxRecords) set(key, value string) error {
 		}
 		p.mtime = &ns
 	default:
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			return corrupt("sparse file: %.40q", key)
+		// Vendors' records have a point. Extended attributes are such ones.
+		if strings.HasPrefix(key, "GNU.sparse.") || !strings.Contains(key, ".") || strings.IndexByte(key, 0) >= 0 {
+			return corrupt("PAX record %.40q", key)
 		}
 	}
 	return nil

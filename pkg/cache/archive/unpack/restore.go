@@ -72,7 +72,7 @@ func checkLimits(root *confine.Root, base Layer, delta *Layer, o Options) error 
 		return err
 	}
 	// A file system that does not count its blocks says that it has none.
-	free := int64(fs.Bavail) * fs.Bsize //nolint:unconvert // not on every architecture
+	free := int64(fs.Bavail) * fs.Bsize
 	if fs.Blocks > 0 && raw > free/10*9 {
 		return fmt.Errorf("%d bytes unpacked, and %d are free: %w", raw, free, unix.ENOSPC)
 	}
@@ -83,7 +83,7 @@ func checkLimits(root *confine.Root, base Layer, delta *Layer, o Options) error 
 type restore struct {
 	options Options
 	rules   rules
-	claims  claims
+	claims  *claims
 	journal *journal
 	decoder *archive.Decoder
 	workers []*worker
@@ -95,7 +95,7 @@ type restore struct {
 
 func newRestore(root *confine.Root, decoder *archive.Decoder, o Options) *restore {
 	o.Workers, o.Gets = max(o.Workers, 1), max(o.Gets, 1)
-	r := &restore{options: o, rules: newRules(root.Dir(), o), journal: newJournal(), decoder: decoder}
+	r := &restore{options: o, rules: newRules(root.Dir(), o), claims: newClaims(), journal: newJournal(), decoder: decoder}
 	for range o.Workers {
 		r.workers = append(r.workers, &worker{restore: r, cursor: root.Cursor()})
 	}

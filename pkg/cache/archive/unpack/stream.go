@@ -51,9 +51,9 @@ func (r *restore) layer(ctx context.Context, l Layer, origin tree.Origin) (archi
 	if len(l.Segments) == 0 {
 		return archive.Control{}, corrupt("a layer without segments")
 	}
-	buffers := min(r.options.Gets+1, len(l.Segments))
-	s := &stream{restore: r, layer: l, origin: origin, free: make(chan []byte, buffers), work: make(chan *record)}
-	s.order.larges, s.order.done = map[uint32]*large{}, map[int]bool{}
+	gets := r.options.gets(l)
+	buffers := min(gets+1, len(l.Segments))
+	s := &stream{restore: r, layer: l, origin: origin, free: make(chan []byte, buffers), work: make(chan *record), order: newOrder()}
 	for range buffers {
 		s.free <- nil
 	}
@@ -62,7 +62,7 @@ func (r *restore) layer(ctx context.Context, l Layer, origin tree.Origin) (archi
 		group.Go(func() error { return w.run(ctx, s) })
 	}
 	var fetchers sync.WaitGroup
-	for range min(r.options.Gets, len(l.Segments)) {
+	for range gets {
 		fetchers.Add(1)
 		group.Go(func() error {
 			defer fetchers.Done()

@@ -81,6 +81,11 @@ func TestCorruptLayers(t *testing.T) {
 				cont(b, 7, leaf, noise(10))
 			}
 		}},
+		{name: "70000 records", build: func(b *builder) {
+			for range 70_000 {
+				b.put(archive.Announce{Kind: archive.KindEntries}, nil)
+			}
+		}},
 		{name: "two heads with one number", build: func(b *builder) {
 			head(b, 2*leaf, noise(leaf))
 			big.Name = "other"
