@@ -34,6 +34,9 @@ func appendHeader(dst []byte, e *tree.Entry) ([]byte, error) {
 	default:
 		h.Typeflag, h.Size = tar.TypeReg, e.Size
 	}
+	if ordinary(&h, e.MTime) {
+		return appendOrdinary(dst, &h, e.MTime), nil
+	}
 	b := bytes.NewBuffer(dst)
 	if err := tar.NewWriter(b).WriteHeader(&h); err != nil {
 		return dst, fmt.Errorf("pack %q: %w", e.Path, err)

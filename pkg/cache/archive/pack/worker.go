@@ -46,7 +46,12 @@ func (w *worker) make(ctx context.Context, r *record) error {
 		return err
 	}
 	if r.raw = len(w.raw); r.raw > 0 {
-		r.bytes = w.encoder.Append(w.out.get(), announce, w.raw)
+		out := w.out.get()
+		if out == nil {
+			// What does not compress takes a little more than its own size.
+			out = make([]byte, 0, len(w.raw)+len(w.raw)/64+archive.HeaderBytes)
+		}
+		r.bytes = w.encoder.Append(out, announce, w.raw)
 	}
 	close(r.ready)
 	return nil
@@ -139,4 +144,4 @@ func (w *worker) pad(content int64) {
 	w.raw = append(w.raw, zeros[:padding(content)]...)
 }
 
-var zeros [blockBytes]byte
+var zeros [2 * blockBytes]byte

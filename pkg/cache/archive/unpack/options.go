@@ -64,7 +64,7 @@ const lowMemory = 256 << 20
 // that is killed.
 func OptionsFor(memory int64) Options {
 	o := Options{
-		Workers: min(runtime.GOMAXPROCS(0), 8), Gets: 8,
+		Workers: min(runtime.GOMAXPROCS(0), 8), Gets: 6,
 		Refuse: []string{".git"}, UID: -1, GID: -1, MaxRaw: maxRaw, MaxEntries: maxEntries,
 	}
 	if memory > 0 && memory < lowMemory {
