@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"syscall"
@@ -140,17 +141,25 @@ func TestSIGHUP(t *testing.T) {
 	p.exits(exitOK)
 }
 
+// The demo's second run finds the caches of the first.
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	var out bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), "runnerd", "demo")
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v:\n%s", err, &out)
-	}
-	for _, want := range []string{"building parser", "the deploy token is [MASKED]", "denied by allowed_images"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the demo does not show %q:\n%s", want, &out)
+	caches := t.TempDir()
+	for _, want := range [][]string{
+		{"building parser", "the deploy token is [MASKED]", "denied by allowed_images", "Cache parts-non_protected: miss", "Created cache"},
+		{"parser is in the cache", "Cache parts-non_protected: hit", "nothing sent"},
+	} {
+		var out bytes.Buffer
+		cmd := exec.CommandContext(t.Context(), "runnerd", "demo")
+		cmd.Stdout, cmd.Stderr = &out, &out
+		cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+caches)
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("%v:\n%s", err, &out)
+		}
+		for _, text := range want {
+			if !strings.Contains(out.String(), text) {
+				t.Errorf("the demo does not show %q:\n%s", text, &out)
+			}
 		}
 	}
 }

@@ -97,7 +97,7 @@ func program(t testing.TB) string {
 	if !ok {
 		t.Fatal("miniotest: no source path; set RUNNERD_MINIO to the MinIO server's program")
 	}
-	c := exec.Command(filepath.Join(filepath.Dir(self), "..", "..", "scripts", "minio"))
+	c := exec.CommandContext(t.Context(), filepath.Join(filepath.Dir(self), "..", "..", "scripts", "minio"))
 	c.Stderr = os.Stderr
 	out, err := c.Output()
 	if err != nil {
@@ -109,7 +109,8 @@ func program(t testing.TB) string {
 
 func freePort(t testing.TB, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,8 @@ func (s *Server) Restart() {
 	if s.certs != "" {
 		args = append(args, "--certs-dir", s.certs)
 	}
-	s.process = exec.Command(s.program, append(args, s.dir)...)
+	// Not the test's context: that ends before its cleanups, which may need the server.
+	s.process = exec.CommandContext(context.Background(), s.program, append(args, s.dir)...)
 	s.process.Env, s.process.Stdout, s.process.Stderr = s.env, s.log, s.log
 	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	s.exited = make(chan error, 1)
@@ -198,9 +200,9 @@ func (s *Server) Kill() {
 		return
 	}
 	_ = s.process.Process.Kill() // it may have ended by itself
-	<-s.exited
+	_ = <-s.exited // killed, it says
 	s.process = nil
 }
 
-// Address is for messages: where the server is and what it holds.
+// String is for messages: where the server is and what it holds.
 func (s *Server) String() string { return fmt.Sprintf("%s/%s", s.URL(), s.Bucket) }

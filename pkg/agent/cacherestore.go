@@ -142,7 +142,7 @@ func (c *caches) extract(ctx context.Context, i int, p job.CachePlan) (job.Cache
 	if p.Hit.Fallback {
 		result = job.CacheHitFallback
 	}
-	c.log.Info(fmt.Sprintf("Cache %s: %s: %s in %s entries, %s sent, %s, %s; saved by job %d on %s %s ago",
+	c.log.Info(fmt.Sprintf("Cache %s: %s: %s in %s entries, %s fetched in %s, %s; saved by job %d on %s %s ago",
 		p.Hit.Key, wordsOf(result), size(stats.Raw), thousands(stats.Entries), size(stats.Bytes), tenths(took), rate(stats.Bytes, took),
 		p.Hit.Job, p.Hit.Ref, units.HumanDuration(time.Since(p.Hit.Saved))))
 	if stats.Skipped > 0 {

@@ -214,7 +214,7 @@ func (s *saving) push(ctx context.Context, root *confine.Root, entries []tree.En
 	took := time.Since(began)
 	s.segments = result.Segments
 	s.done.Bytes, s.done.Raw, s.done.Entries = result.Bytes(), result.Raw, result.Entries
-	s.log.Info(fmt.Sprintf("Cache %s: sent %s for %s in %s entries, %s, %s (%s)",
+	s.log.Info(fmt.Sprintf("Cache %s: sent %s for %s in %s entries in %s, %s (%s)",
 		s.plan.Key, size(result.Bytes()), size(result.Raw), thousands(result.Entries), tenths(took), rate(result.Bytes(), took), why))
 	s.log.Plain("Created cache")
 	return nil

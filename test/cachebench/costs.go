@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// costs is the table of what each operation has taken, in the order in which
-// they are listed.
+// costs is the table of what each operation has taken: itself where it says so,
+// else the processes that it consists of.
 func (b *bench) costs() string {
 	var out strings.Builder
 	fmt.Fprintln(&out, "| operation | wall | CPU | resident at the peak | bytes |")
@@ -20,8 +20,22 @@ func (b *bench) costs() string {
 		if n := median(values(list, sent)); n > 0 {
 			bytes = show(n, "B")
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n", cell(s.name), show(median(values(list, process)), "s"),
-			show(median(values(list, func(s sample) float64 { return s.cpu })), "s"), show(median(values(list, memory)), "MiB"), bytes)
+		fmt.Fprintf(&out, "| %s | %s | %s | %s | %s |\n", cell(s.name), show(median(values(list, wall)), "s"),
+			show(median(values(list, processors)), "s"), show(median(values(list, memory)), "MiB"), bytes)
 	}
 	return out.String()
+}
+
+func wall(s sample) float64 {
+	if s.Seconds > 0 {
+		return s.Seconds
+	}
+	return s.seconds
+}
+
+func processors(s sample) float64 {
+	if s.CPU > 0 {
+		return s.CPU
+	}
+	return s.cpu
 }

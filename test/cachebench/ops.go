@@ -4,14 +4,11 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
-	"strings"
-	"time"
 
 	"github.com/runnerd/runnerd/internal/treegen"
 	"github.com/runnerd/runnerd/pkg/cache/archive"
@@ -68,30 +65,16 @@ func perform(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
-	if o.Memory, err = peak(); err != nil {
-		return err
+	if o.Memory == 0 {
+		if o.Memory, err = peak(); err != nil {
+			return err
+		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(o)
 }
 
 // softLimit is the agent's on a machine without limits.
 const softLimit = 256 << 20
-
-// peak returns how much memory of this process was resident at most.
-func peak() (int64, error) {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if kib, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			var n int64
-			_, err := fmt.Sscan(kib, &n)
-			return n << 10, err
-		}
-	}
-	return 0, errors.New("/proc/self/status has no VmHWM")
-}
 
 func firstError(errs ...error) error {
 	for _, err := range errs {
@@ -146,14 +129,20 @@ func archiveOnly(ctx context.Context, t task) (outcome, error) {
 }
 
 func push(ctx context.Context, t task) (outcome, error) {
-	began := time.Now()
+	m, err := start()
+	if err != nil {
+		return outcome{}, err
+	}
 	root, files, err := whole(ctx, t.Dir)
 	if err != nil {
 		return outcome{}, err
 	}
 	defer root.Close()
 	l, err := send(ctx, t, root, files.Entries, archive.Control{Version: archive.Version})
-	return outcome{Seconds: time.Since(began).Seconds(), Bytes: total(l), Layer: l}, err
+	if err != nil {
+		return outcome{}, err
+	}
+	return m.stop(outcome{Bytes: total(l), Layer: l})
 }
 
 func send(ctx context.Context, t task, root *confine.Root, entries []tree.Entry, control archive.Control) (*layer, error) {
@@ -202,9 +191,15 @@ func (l *layer) unpackable(c *transfer.Client) (unpack.Layer, error) {
 }
 
 func restore(ctx context.Context, t task) (outcome, error) {
-	began := time.Now()
+	m, err := start()
+	if err != nil {
+		return outcome{}, err
+	}
 	_, stats, err := restored(ctx, t)
-	return outcome{Seconds: time.Since(began).Seconds(), Bytes: stats.Bytes}, err
+	if err != nil {
+		return outcome{}, err
+	}
+	return m.stop(outcome{Bytes: stats.Bytes})
 }
 
 func restored(ctx context.Context, t task) (*tree.Record, unpack.Stats, error) {
@@ -251,8 +246,10 @@ func pushAfter(change func(task) error) func(context.Context, task) (outcome, er
 		if err := firstError(record.Settle(ctx, root), change(t)); err != nil {
 			return outcome{}, err
 		}
-		runtime.GC()
-		began := time.Now()
+		m, err := start()
+		if err != nil {
+			return outcome{}, err
+		}
 		files, err := tree.Collect(ctx, root, tree.Selection{Patterns: []string{"."}, ProjectDir: t.Dir})
 		if err != nil {
 			return outcome{}, err
@@ -269,6 +266,9 @@ func pushAfter(change func(task) error) func(context.Context, task) (outcome, er
 			l, err = send(ctx, t, root, changes.Entries, archive.Control{Version: archive.Version, Delta: true, Whiteouts: changes.Whiteouts})
 		case tree.Skip:
 		}
-		return outcome{Seconds: time.Since(began).Seconds(), Bytes: total(l), Layer: l}, err
+		if err != nil {
+			return outcome{}, err
+		}
+		return m.stop(outcome{Bytes: total(l), Layer: l})
 	}
 }

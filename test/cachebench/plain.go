@@ -22,7 +22,10 @@ import (
 // restorePlain is the restore as it would be if archives could be trusted: the
 // same segments, workers and decoder, with full paths and no checks of names.
 func restorePlain(ctx context.Context, t task) (outcome, error) {
-	began := time.Now()
+	m, err := start()
+	if err != nil {
+		return outcome{}, err
+	}
 	client, err := transfer.NewClient(transfer.Options{})
 	if err != nil {
 		return outcome{}, err
@@ -39,10 +42,13 @@ func restorePlain(ctx context.Context, t task) (outcome, error) {
 	}
 	defer decoder.Close()
 	p := &plain{dir: t.Dir, decoder: decoder, folders: map[string]bool{}, large: map[uint32]*os.File{}}
-	if err = p.run(ctx, base, workers); err == nil {
-		err = p.finish()
+	if err := p.run(ctx, base, workers); err != nil {
+		return outcome{}, err
 	}
-	return outcome{Seconds: time.Since(began).Seconds(), Bytes: total(t.Base)}, err
+	if err := p.finish(); err != nil {
+		return outcome{}, err
+	}
+	return m.stop(outcome{Bytes: total(t.Base)})
 }
 
 type plain struct {

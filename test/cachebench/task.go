@@ -41,12 +41,13 @@ type outcome struct {
 	Bytes   int64   // sent, or of the archive
 	Layer   *layer  // that was written, without URLs
 	Memory  int64   // bytes resident at the peak
+	CPU     float64 // as Seconds
 }
 
 // A sample is one measurement.
 type sample struct {
 	seconds float64 // of the process or processes, from start to exit
-	cpu     float64
+	cpu     float64 // the same
 	outcome
 }
 

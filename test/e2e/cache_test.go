@@ -165,6 +165,14 @@ func TestJobsSharingKeys(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d jobs restored a cache", restored, jobs)
+	metrics, err := s.get("/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hits := regexp.MustCompile(`(?m)^runnerd_cache_restores_total\{.*result="hit".*\} (\d+)$`).FindStringSubmatch(metrics)
+	if hits == nil || hits[1] != strconv.Itoa(restored) {
+		t.Errorf("the metrics say hits %q, the logs %d", hits, restored)
+	}
 	if restored < jobs/2 {
 		t.Errorf("only %d of %d jobs restored a cache", restored, jobs)
 	}
