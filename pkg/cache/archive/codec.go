@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
 
@@ -115,8 +116,25 @@ func (c Control) Encode() ([]byte, error) {
 	return json.Marshal(j)
 }
 
+// MaxControl bounds a control record's raw bytes: decoded, it takes some times as
+// much memory.
+const MaxControl = 4 << 20
+
+// ControlBytes is about how many raw bytes a control record with these whiteouts
+// has, rather more than less.
+func ControlBytes(whiteouts []string) int {
+	n := 64
+	for _, w := range whiteouts {
+		n += base64.StdEncoding.EncodedLen(len(w)) + len(`"",`)
+	}
+	return n
+}
+
 // DecodeControl reads what Encode has written. Its error is an ErrCorrupt.
 func DecodeControl(raw []byte) (Control, error) {
+	if len(raw) > MaxControl {
+		return Control{}, corrupt("control record of %d bytes, more than %d", len(raw), MaxControl)
+	}
 	var j controlJSON
 	if err := json.Unmarshal(raw, &j); err != nil {
 		return Control{}, corrupt("control record: %v", err)

@@ -61,8 +61,8 @@ func (p *pipeline) collect(ctx context.Context, c *collector, control archive.Co
 	if err != nil {
 		return err
 	}
-	if len(first) > archive.MaxRaw {
-		return fmt.Errorf("%w: the list of %d whiteouts has more than %d bytes", ErrTooLarge, len(control.Whiteouts), archive.MaxRaw)
+	if len(first) > archive.MaxControl {
+		return fmt.Errorf("%w: the list of %d whiteouts has more than %d bytes", ErrTooLarge, len(control.Whiteouts), archive.MaxControl)
 	}
 	if err := c.add(ctx, p.encoder.Append(nil, archive.Announce{Kind: archive.KindControl}, first), 0); err != nil {
 		return err

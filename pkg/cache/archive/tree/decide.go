@@ -1,6 +1,10 @@
 package tree
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/runnerd/runnerd/pkg/cache/archive"
+)
 
 // A Push is what is sent of a cache.
 type Push uint8
@@ -45,7 +49,7 @@ func Decide(s Situation) Decision {
 		return Decision{Skip, "nothing has changed"}
 	}
 	what := fmt.Sprintf("%d changed, %d added, %d deleted", c.Changed, c.Added, c.Deleted)
-	if drifted(c.Superseded, c.Base) || drifted(c.Delta, c.Base) {
+	if drifted(c.Superseded, c.Base) || drifted(c.Delta, c.Base) || archive.ControlBytes(c.Whiteouts) > archive.MaxControl {
 		return Decision{Full, fmt.Sprintf("%s; more than %d%% differs from the last full save", what, maxDrift)}
 	}
 	return Decision{Delta, what}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/runnerd/runnerd/pkg/cache/archive"
 	"github.com/runnerd/runnerd/pkg/cache/archive/tree"
 )
 
@@ -15,6 +16,7 @@ func TestDecide(t *testing.T) {
 	some := func(superseded, delta tree.Totals) *tree.Changes {
 		return &tree.Changes{Base: base, Superseded: superseded, Delta: delta, Changed: 2, Deleted: 1}
 	}
+	long := &tree.Changes{Base: base, Deleted: 2, Whiteouts: []string{strings.Repeat("a", archive.MaxControl/2), strings.Repeat("b", archive.MaxControl/2)}}
 	tests := []struct {
 		name      string
 		situation tree.Situation
@@ -32,6 +34,7 @@ func TestDecide(t *testing.T) {
 		{"too many entries superseded", tree.Situation{Changes: some(moreEntries, quarter)}, tree.Full, "more than 25%"},
 		{"too many bytes to send", tree.Situation{Changes: some(quarter, moreBytes)}, tree.Full, "more than 25%"},
 		{"too many entries to send", tree.Situation{Changes: some(quarter, moreEntries)}, tree.Full, "more than 25%"},
+		{"the list of deleted files is too long", tree.Situation{Changes: long}, tree.Full, "2 deleted"},
 		{"the base was empty", tree.Situation{Changes: &tree.Changes{Added: 1, Delta: tree.Totals{Raw: 1, Entries: 1}}}, tree.Full, "more than 25%"},
 	}
 	for _, tt := range tests {
