@@ -200,7 +200,7 @@ func (s *Server) Kill() {
 		return
 	}
 	_ = s.process.Process.Kill() // it may have ended by itself
-	_ = <-s.exited // killed, it says
+	_ = <-s.exited               // killed, it says
 	s.process = nil
 }
 
