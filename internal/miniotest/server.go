@@ -45,7 +45,8 @@ type Server struct {
 	client  *http.Client
 	process *exec.Cmd
 	log     *os.File
-	exited  chan error
+	exited  chan struct{} // closed when the process has ended
+	ending  error         // how it did
 }
 
 // patience bounds the start of a server.
@@ -140,7 +141,7 @@ func (s *Server) Restart() {
 	s.process = exec.CommandContext(context.Background(), s.program, append(args, s.dir)...)
 	s.process.Env, s.process.Stdout, s.process.Stderr = s.env, s.log, s.log
 	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	s.exited = make(chan error, 1)
+	s.exited = make(chan struct{})
 	started := make(chan error, 1)
 	go func() {
 		// The parent's death signal belongs to the thread that starts the child.
@@ -149,7 +150,8 @@ func (s *Server) Restart() {
 		err := s.process.Start()
 		started <- err
 		if err == nil {
-			s.exited <- s.process.Wait()
+			s.ending = s.process.Wait()
+			close(s.exited)
 		}
 	}()
 	if err := <-started; err != nil {
@@ -170,9 +172,8 @@ func (s *Server) await() {
 			return
 		}
 		select {
-		case err := <-s.exited:
-			s.exited <- err
-			s.t.Fatalf("miniotest: the server has ended: %v", err)
+		case <-s.exited:
+			s.t.Fatalf("miniotest: the server has ended: %v", s.ending)
 		case <-ctx.Done():
 			s.t.Fatalf("miniotest: the server does not answer within %v", patience)
 		case <-tick.C:
@@ -200,7 +201,7 @@ func (s *Server) Kill() {
 		return
 	}
 	_ = s.process.Process.Kill() // it may have ended by itself
-	_ = <-s.exited               // killed, it says
+	<-s.exited
 	s.process = nil
 }
 
