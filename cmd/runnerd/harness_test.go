@@ -35,7 +35,44 @@ func newSite(t *testing.T, o standin.Options, spec standin.RunnerSpec) *site {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	gitlab := standin.Start(t, o)
-	return &site{T: t, ctx: ctx, gitlab: gitlab, runner: gitlab.AddRunner(spec), dir: t.TempDir()}
+	s := &site{T: t, ctx: ctx, gitlab: gitlab, runner: gitlab.AddRunner(spec), dir: t.TempDir()}
+	t.Cleanup(s.deserted)
+	return s
+}
+
+// deserted waits until no process of a job is left. A daemon that ends at once
+// does not wait for them; they end by themselves, and use the site's folder till then.
+func (s *site) deserted() {
+	end := time.Now().Add(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		left := s.processes()
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			s.Errorf("processes are left: %q", left)
+			return
+		}
+		<-tick.C
+	}
+}
+
+// processes returns the command lines that name the site's folder.
+func (s *site) processes() []string {
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		s.Error(err)
+	}
+	var list []string
+	for _, file := range files {
+		line, err := os.ReadFile(file)
+		if err == nil && bytes.Contains(line, []byte(s.dir)) { // else it has just ended
+			list = append(list, strings.ReplaceAll(string(line), "\x00", " "))
+		}
+	}
+	return list
 }
 
 func (s *site) path() string { return filepath.Join(s.dir, "config.toml") }
