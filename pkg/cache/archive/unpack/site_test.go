@@ -209,7 +209,7 @@ func TestOptionsFor(t *testing.T) {
 	if o := OptionsFor(128 << 20); o.Workers != 1 || o.Gets != 2 || o.MaxEntries != 1<<17 {
 		t.Errorf("with little memory: %+v", o)
 	}
-	if o := OptionsFor(0); o.Workers < 1 || o.Workers > 8 || o.Gets != 4 || o.UID != -1 || o.GID != -1 || len(o.Refuse) == 0 || o.MaxRaw == 0 || o.MaxEntries == 0 {
+	if o := OptionsFor(0); o.Workers < 1 || o.Workers > 8 || o.Gets != 6 || o.UID != -1 || o.GID != -1 || len(o.Refuse) == 0 || o.MaxRaw == 0 || o.MaxEntries == 0 {
 		t.Errorf("without a limit: %+v", o)
 	}
 }
