@@ -12,7 +12,7 @@ func (b *bench) costs() string {
 	fmt.Fprintln(&out, "| operation | wall | CPU | resident at the peak | bytes |")
 	fmt.Fprintln(&out, "| --- | --- | --- | --- | --- |")
 	for _, s := range b.steps() {
-		list := b.samples[s.name]
+		list := b.latest(s.name)[s.name]
 		if len(list) == 0 {
 			continue
 		}

@@ -14,9 +14,9 @@ import (
 // A bench is one run: the store, the tree, and what has been measured.
 type bench struct {
 	options
-	store   *store
-	tree    string
-	samples map[string][]sample
+	store *store
+	tree  string
+	turns []map[string][]sample // by the step's name
 
 	base, slowBase   *layer // of the tree
 	delta            *layer // 1 % changed
@@ -27,7 +27,7 @@ type bench struct {
 const segments = 96
 
 func measure(ctx context.Context, o options) error {
-	b := &bench{options: o, tree: filepath.Join(o.dir, "tree"), samples: map[string][]sample{}}
+	b := &bench{options: o, tree: filepath.Join(o.dir, "tree")}
 	for _, old := range []string{b.tree, filepath.Join(o.dir, "minio")} {
 		if err := os.RemoveAll(old); err != nil {
 			return err
@@ -54,11 +54,7 @@ func measure(ctx context.Context, o options) error {
 	if len(missed) > 0 {
 		// One disturbed run is no verdict.
 		fmt.Println("missed, and measured once more:", strings.Join(missed, ", "))
-		again := b.stepsOf(missed)
-		for _, s := range again {
-			delete(b.samples, s.name)
-		}
-		second, err := b.turn(ctx, again)
+		second, err := b.turn(ctx, b.stepsOf(missed))
 		if err != nil {
 			return err
 		}
@@ -72,18 +68,20 @@ func measure(ctx context.Context, o options) error {
 
 // stepsOf returns what the targets with these ids compare.
 func (b *bench) stepsOf(ids []string) []step {
-	names := map[string]bool{}
+	var names []string
 	for _, t := range targets {
 		if slices.Contains(ids, t.id) {
-			names[t.ours], names[t.reference] = true, true
+			names = append(names, t.steps()...)
 		}
 	}
-	return slices.DeleteFunc(b.steps(), func(s step) bool { return !names[s.name] })
+	return slices.DeleteFunc(b.steps(), func(s step) bool { return !slices.Contains(names, s.name) })
 }
 
 // turn measures everything, one operation after the other in each round, in an
 // order that rotates, and prints the table. It returns the targets missed.
 func (b *bench) turn(ctx context.Context, list []step) ([]string, error) {
+	samples := map[string][]sample{}
+	b.turns = append(b.turns, samples)
 	for round := range b.rounds {
 		fmt.Printf("round %d of %d:", round+1, b.rounds)
 		for i := range list {
@@ -93,12 +91,23 @@ func (b *bench) turn(ctx context.Context, list []step) ([]string, error) {
 				fmt.Println()
 				return nil, fmt.Errorf("%s: %w", s.name, err)
 			}
-			b.samples[s.name] = append(b.samples[s.name], sample)
+			samples[s.name] = append(samples[s.name], sample)
 			fmt.Printf(" %s %.2f", s.name, sample.seconds)
 		}
 		fmt.Println()
 	}
 	return b.report()
+}
+
+// latest returns the samples of the last turn that has measured all of these
+// steps: what is compared has run in the same minutes. nil: there was none.
+func (b *bench) latest(names ...string) map[string][]sample {
+	for _, samples := range slices.Backward(b.turns) {
+		if !slices.ContainsFunc(names, func(name string) bool { return len(samples[name]) == 0 }) {
+			return samples
+		}
+	}
+	return nil
 }
 
 func (b *bench) wanted() []step {

@@ -15,6 +15,14 @@ type target struct {
 	unit                string
 }
 
+// steps are what it compares.
+func (t target) steps() []string {
+	if t.reference == "" {
+		return []string{t.ours}
+	}
+	return []string{t.ours, t.reference}
+}
+
 const mib = 1 << 20
 
 // What counts against other programs is all of the process; against another
@@ -54,14 +62,14 @@ func (b *bench) report() ([]string, error) {
 	fmt.Fprintln(&out, "| target | ours | reference | ours | reference | ratio | at most | |")
 	fmt.Fprintln(&out, "| --- | --- | --- | --- | --- | --- | --- | --- |")
 	for _, t := range targets {
-		ours, reference := b.samples[t.ours], b.samples[t.reference]
-		if len(ours) == 0 || t.reference != "" && len(reference) == 0 {
+		samples := b.latest(t.steps()...)
+		if samples == nil {
 			continue
 		}
-		left := values(ours, t.value)
+		left := values(samples[t.ours], t.value)
 		ratio, right := median(left), "–"
 		if t.reference != "" {
-			others := values(reference, t.value)
+			others := values(samples[t.reference], t.value)
 			right = show(median(others), t.unit)
 			var ratios []float64
 			for i := range left {
