@@ -260,3 +260,33 @@ func TestCachePathsAreExpandedLate(t *testing.T) {
 		t.Errorf("saved %+v of %+v; the log:\n%s", done, layer, p.text())
 	}
 }
+
+// FF_CLEAN_UP_FAILED_CACHE_EXTRACT removes the cache's own paths and no others.
+func TestCacheThatIsBrokenIsWiped(t *testing.T) {
+	s := newShelf(t)
+	p := newPod(t, "find . -type f | sort")
+	p.helper.Sources.Strategy = job.StrategyNone
+	for _, name := range []string{"deps/a/1", "deps/2", "lib/x.o", "lib/x.c", "X/keep"} {
+		path := filepath.Join(p.helper.ProjectDir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan := cachePlan("deps/", p.helper.ProjectDir+"/lib/*.o", ".", "../other", p.helper.ProjectDir+"X/keep")
+	plan.WipeOnErr, plan.Save = true, false
+	plan.Hit, plan.Lookups = hit(job.CacheLayer{ID: "base", Raw: 10, Entries: 1, Segments: []job.CacheSegment{{Bytes: 100, SHA256: strings.Repeat("0", 64), URL: s.URL + "/gone"}}}, nil)
+	p.helper.Caches = []job.CachePlan{plan}
+	wantOutcome(t, p.run(), exited(0))
+	p.wants("./X/keep", "./lib/x.c")
+	for _, gone := range []string{"./deps", "./lib/x.o"} {
+		p.wantsNot(gone)
+	}
+	for _, why := range []string{"it is the project directory itself", "it is outside of the project directory"} {
+		if !strings.Contains(p.text(), why) {
+			t.Errorf("%q is not in the log:\n%s", why, p.text())
+		}
+	}
+}

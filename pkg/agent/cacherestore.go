@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -190,20 +190,31 @@ func (c *caches) wipe(p job.CachePlan) {
 	}
 	defer project.Close()
 	for _, pattern := range c.expandPaths(p.Paths) {
-		pattern = path.Clean(strings.TrimPrefix(strings.TrimPrefix(pattern, c.plan.ProjectDir), "/"))
-		names, err := doublestar.Glob(project.FS(), pattern, doublestar.WithNoFollow())
-		if err == nil && pattern == "." {
-			err = errors.New("it is the project directory itself")
-		}
-		for _, name := range names {
-			if err == nil {
-				err = project.RemoveAll(name)
-			}
-		}
-		if err != nil {
+		if err := wipe(project, c.plan.ProjectDir, pattern); err != nil {
 			c.log.Warn(fmt.Sprintf("Cache %s: %s is not cleaned up: %v", p.Key, pattern, err))
 		}
 	}
+}
+
+// wipe removes what pattern matches in the project. It may be absolute.
+func wipe(project *os.Root, dir, pattern string) error {
+	if !path.IsAbs(pattern) {
+		pattern = path.Join(dir, pattern)
+	}
+	inside, err := filepath.Rel(dir, pattern)
+	switch {
+	case err != nil:
+		return err
+	case inside == ".":
+		return errors.New("it is the project directory itself")
+	case !filepath.IsLocal(inside):
+		return errors.New("it is outside of the project directory")
+	}
+	names, err := doublestar.Glob(project.FS(), inside, doublestar.WithNoFollow())
+	for _, name := range names {
+		err = errors.Join(err, project.RemoveAll(name))
+	}
+	return err
 }
 
 func decodeSum(text string) (sum [sha256.Size]byte, err error) {
