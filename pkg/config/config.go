@@ -59,12 +59,6 @@ type Runner struct {
 	Policy       Policy            `toml:"policy"`
 }
 
-// A Policy says which jobs a runner takes. GitLab Runner has no such table.
-type Policy struct {
-	ProtectedRefsOnly bool   `toml:"protected_refs_only"` // only jobs of protected branches and tags
-	Contact           string `toml:"contact"`             // whom a denied job's author may ask; shown in the job's log
-}
-
 // The executors.
 const (
 	ExecutorKubernetes = "kubernetes" // each job is a pod

@@ -46,6 +46,10 @@ type Kubernetes struct {
 	HelperResources  Resources    `toml:"helper_,prefix"`
 	PodResources     PodResources `toml:"pod_,prefix"`
 
+	// ResourceClasses are resources of the build container that a policy rule
+	// can choose by name; what a class leaves out stays as it is for all.
+	ResourceClasses map[string]ResourceClass `toml:"resource_classes"`
+
 	NodeSelector      map[string]string `toml:"node_selector"`
 	NodeTolerations   map[string]string `toml:"node_tolerations"` // "key=value" or "key" → effect; "" means every effect
 	Affinity          Affinity          `toml:"affinity"`
@@ -91,6 +95,16 @@ type Resources struct {
 	MemoryLimitMax             string `toml:"memory_limit_overwrite_max_allowed"`
 	EphemeralStorageRequestMax string `toml:"ephemeral_storage_request_overwrite_max_allowed"`
 	EphemeralStorageLimitMax   string `toml:"ephemeral_storage_limit_overwrite_max_allowed"`
+}
+
+// A ResourceClass is a set of quantities of the build container.
+type ResourceClass struct {
+	CPURequest              string `toml:"cpu_request"`
+	CPULimit                string `toml:"cpu_limit"`
+	MemoryRequest           string `toml:"memory_request"`
+	MemoryLimit             string `toml:"memory_limit"`
+	EphemeralStorageRequest string `toml:"ephemeral_storage_request"`
+	EphemeralStorageLimit   string `toml:"ephemeral_storage_limit"`
 }
 
 // PodResources are quantities of the whole pod.

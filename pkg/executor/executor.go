@@ -41,6 +41,12 @@ type Task struct {
 	// while GitLab is behind; the executor then reads no further.
 	Log io.Writer
 
+	// Admit judges the images of the job's containers as the place is about to
+	// run them, and again as it does when something has changed them on the way
+	// (an admission webhook). Its error, a *job.Failure, ends the job. It may be
+	// nil, and is not called where there are no images.
+	Admit func([]Container) error
+
 	// Notes takes lines from the executor to the job's author, one call a line:
 	// which namespace and image, what the job waits for. It is only used before
 	// the first byte of Log.
@@ -52,6 +58,12 @@ type Task struct {
 
 	// OnEvent is told of phases as they begin and end. It must not block.
 	OnEvent func(job.Event)
+}
+
+// A Container is one of a job's containers; the place's own are none of them.
+type Container struct {
+	Service int // position in Plan.Services; -1 for the build
+	Image   string
 }
 
 // Notes takes lines for the job's log.

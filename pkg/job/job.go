@@ -98,10 +98,19 @@ type Hook struct {
 // An Image names a container image and how to run it.
 type Image struct {
 	Name         string
+	Pinned       string // Name's repository with the digest of what its tag stood for; "" unless it was resolved. It is what runs
 	Entrypoint   []string
 	PullPolicies []string // always, if-not-present, never; tried in order
 	User         string   // "uid" or "uid:gid"; empty means the image's own
 	Unsupported  []string // executor_opts keys that runnerd does not know
+}
+
+// Reference returns what a container runtime is asked for.
+func (i Image) Reference() string {
+	if i.Pinned != "" {
+		return i.Pinned
+	}
+	return i.Name
 }
 
 // A Service is a container that runs beside the build.

@@ -24,6 +24,7 @@ type Plan struct {
 	ConcurrentID        int // unique among the running jobs of the runner entry
 	ConcurrentProjectID int // unique among the running jobs of the entry and project
 
+	Placement   Placement      // where policy wants the pod
 	Image       Image          // expanded; never without a name
 	Services    []Service      // expanded
 	Caches      []CacheRequest // by position in Helper.Caches
@@ -34,6 +35,18 @@ type Plan struct {
 
 	Helper HelperPlan
 	Build  BuildPlan
+}
+
+// A Placement says where policy wants a job's pod, and how it differs from those
+// of other jobs. The zero Placement leaves everything to the runner's config.
+type Placement struct {
+	Namespace       string            // Kubernetes'
+	ServiceAccount  string            // Kubernetes'
+	NodeSelector    map[string]string // in addition to the runner's, and stronger
+	NodeTolerations map[string]string // likewise; "key=value" or "key" → effect
+	ResourceClass   string            // name of a set of the build container's resources
+	NetworkTier     string            // label for NetworkPolicies
+	CacheTier       string            // caches are shared within a tier only
 }
 
 // Namespace identifies the GitLab group that a project belongs to.
