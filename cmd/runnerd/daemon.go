@@ -41,6 +41,7 @@ type daemon struct {
 	gitlab   *gitlab.Metrics
 	polling  *poller.Metrics
 	caches   *cache.Metrics
+	policy   *metrics.Policy
 	slots    *poller.Slots
 	budget   *trace.Budget
 	status   *status.Status
@@ -78,6 +79,7 @@ func newDaemon(build buildInfo, path, agent string, c *config.Config, log *zap.L
 	d.jobs = metrics.NewJobs(d.registry)
 	d.gitlab = gitlab.NewMetrics(d.registry)
 	d.caches = cache.NewMetrics(d.registry)
+	d.policy = metrics.NewPolicy(d.registry)
 	d.polling = poller.NewMetrics(d.registry, d.slots)
 	d.enter(metrics.Starting)
 	return d, nil

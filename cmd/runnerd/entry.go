@@ -21,7 +21,6 @@ import (
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/lifecycle"
 	"github.com/runnerd/runnerd/pkg/metrics"
-	"github.com/runnerd/runnerd/pkg/policy"
 	"github.com/runnerd/runnerd/pkg/poller"
 	"github.com/runnerd/runnerd/pkg/trace"
 )
@@ -65,10 +64,6 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 		return nil, err
 	}
 	e.client = client
-	rules, err := policy.New(policyConfig(r))
-	if err != nil {
-		return nil, err
-	}
 	place, err := d.executor(e)
 	if err != nil {
 		return nil, err
@@ -81,8 +76,12 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 		return nil, err
 	}
 	id := metrics.Runner{ShortToken: short, Name: r.Name, SystemID: d.systemID}
+	verdicts, err := d.judge(e, id)
+	if err != nil {
+		return nil, err
+	}
 	e.runner = lifecycle.New(lifecycle.Options{
-		Plan: plan, SystemID: d.systemID, Rules: rules, Executor: place, Caches: e.caches.of(),
+		Plan: plan, SystemID: d.systemID, Judge: verdicts, Executor: place, Caches: e.caches.of(),
 		Trace:   trace.Options{API: client, Budget: d.budget},
 		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
 		Log:     e.log, RemoveLater: e.pods != nil,
@@ -160,14 +159,6 @@ func (h handler) Handle(ctx context.Context, j *job.Job, slot poller.Slot) {
 
 func (h handler) Damaged(ctx context.Context, damaged *job.DamagedError) {
 	h.runner.Reject(ctx, damaged)
-}
-
-func policyConfig(r config.Runner) policy.Config {
-	return policy.Config{
-		AllowedImages: r.Kubernetes.AllowedImages, AllowedServices: r.Kubernetes.AllowedServices,
-		AllowedUsers: r.Kubernetes.AllowedUsers, AllowedGroups: r.Kubernetes.AllowedGroups,
-		DefaultImage: r.Kubernetes.Image, ProtectedOnly: r.Policy.ProtectedRefsOnly, Contact: r.Policy.Contact,
-	}
 }
 
 // executor makes the place where e's jobs run.

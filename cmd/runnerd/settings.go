@@ -24,8 +24,8 @@ func (a *app) load() (*config.Config, []config.Warning, error) {
 	return c, warnings, checkPolicy(a.configPath, data, c)
 }
 
-// checkPolicy reports the allow-list patterns that pkg/policy refuses: it knows
-// image names better than pkg/config does.
+// checkPolicy reports what pkg/policy refuses: it knows images and rules better
+// than pkg/config does.
 func checkPolicy(path string, data []byte, c *config.Config) error {
 	var problems []error
 	for i, r := range c.Runners {
@@ -33,13 +33,27 @@ func checkPolicy(path string, data []byte, c *config.Config) error {
 		if err == nil {
 			continue
 		}
-		for line := range strings.SplitSeq(err.Error(), "\n") {
-			key, message, _ := strings.Cut(line, ": ")
-			key = fmt.Sprintf("runners[%d].kubernetes.%s", i, key)
-			problems = append(problems, &config.Problem{File: path, Line: config.Line(data, key), Key: key, Message: message})
+		for _, found := range policyProblems(err) {
+			key := fmt.Sprintf("runners[%d].%s", i, found.Key)
+			problems = append(problems, &config.Problem{File: path, Line: config.Line(data, key), Key: key, Message: found.Message})
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// policyProblems takes an error of policy.New apart.
+func policyProblems(err error) []*policy.Problem {
+	if p, ok := errors.AsType[*policy.Problem](err); ok {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			var list []*policy.Problem
+			for _, e := range joined.Unwrap() {
+				list = append(list, policyProblems(e)...)
+			}
+			return list
+		}
+		return []*policy.Problem{p}
+	}
+	return nil
 }
 
 // A selection names entries of the config file. An empty field selects any.

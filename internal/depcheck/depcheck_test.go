@@ -42,7 +42,8 @@ var mayImport = map[string][]string{
 
 	"pkg/config":    {"pkg/job"},
 	"pkg/gitlab":    {"pkg/job"},
-	"pkg/lifecycle": {"pkg/cache", "pkg/executor", "pkg/job", "pkg/joblog", "pkg/policy", "pkg/trace"},
+	"pkg/judge":     {"pkg/executor", "pkg/job", "pkg/policy"},
+	"pkg/lifecycle": {"pkg/cache", "pkg/executor", "pkg/job", "pkg/joblog", "pkg/judge", "pkg/trace"},
 	"pkg/metrics":   {},
 	"pkg/policy":    {"pkg/job"},
 	"pkg/poller":    {"pkg/job"},

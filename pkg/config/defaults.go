@@ -18,6 +18,9 @@ const (
 	defaultFinalRetries    = 10
 	defaultAWSAddress      = "s3.amazonaws.com"
 	defaultAssumeRoleCalls = 5
+	defaultNetworkTier     = "default"
+	defaultFactsLife       = Duration(time.Minute)
+	defaultFactsTimeout    = 10 * Duration(time.Second)
 )
 
 func (c *Config) setDefaults() {
@@ -38,10 +41,16 @@ func (r *Runner) setDefaults() {
 	r.FinalUpdateRetryLimit = defaultFinalRetries
 	r.Kubernetes.setDefaults()
 	r.Cache.setDefaults()
+	r.Policy.setDefaults()
 }
 
 func (k *Kubernetes) setDefaults() {
 	k.PollTimeout = defaultPollTimeout
+}
+
+func (p *Policy) setDefaults() {
+	p.Mode, p.Default, p.NetworkTier = ModeEnforce, DefaultAllow, defaultNetworkTier
+	p.GitLab.CacheFor, p.GitLab.Timeout = defaultFactsLife, defaultFactsTimeout
 }
 
 func (c *Cache) setDefaults() {
@@ -90,6 +99,7 @@ func (r *Runner) normalize(labels map[string]string) {
 	r.Labels = merged(labels, r.Labels)
 	r.Kubernetes.normalize()
 	r.Cache.normalize()
+	r.Policy.normalize()
 }
 
 func (k *Kubernetes) normalize() {
@@ -98,6 +108,17 @@ func (k *Kubernetes) normalize() {
 	}
 	if k.PollTimeout <= 0 {
 		k.PollTimeout = defaultPollTimeout
+	}
+}
+
+func (p *Policy) normalize() {
+	p.Mode, p.Default = orElse(p.Mode, ModeEnforce), orElse(p.Default, DefaultAllow)
+	p.NetworkTier = orElse(p.NetworkTier, defaultNetworkTier)
+	if p.GitLab.CacheFor <= 0 {
+		p.GitLab.CacheFor = defaultFactsLife
+	}
+	if p.GitLab.Timeout <= 0 {
+		p.GitLab.Timeout = defaultFactsTimeout
 	}
 }
 

@@ -17,6 +17,8 @@ func (c *Config) expand(r *report, lookup func(string) (string, bool)) {
 		runner, path := &c.Runners[i], elementPath("runners", i)
 		runner.URL = expandText(r, path+".url", runner.URL, lookup)
 		runner.Token = job.Secret(expandText(r, path+".token", runner.Token.Reveal(), lookup))
+		read := &runner.Policy.GitLab.Token
+		*read = job.Secret(expandText(r, path+".policy.gitlab.token", read.Reveal(), lookup))
 	}
 }
 

@@ -130,7 +130,6 @@ func TestParseProblems(t *testing.T) {
 				`9: runners[0].kubernetes.helper_cpu_request: "-1" is no quantity; write one such as "500m" (CPU) or "2Gi" (memory)`,
 				`10: runners[0].kubernetes.pull_policy: "Always"; did you mean "always"?`,
 				`11: runners[0].kubernetes.allowed_pull_policies[1]: "newer"; did you mean "never"?`,
-				`12: runners[0].kubernetes.allowed_images[1]: "[a" is no pattern; write one such as "registry.example.com/ci/**"`,
 				`13: runners[0].kubernetes.allowed_users[0]: "root" is no id; write a number in quotes, such as "1000"`,
 				"14: runners[0].kubernetes.namespace_overwrite_allowed: \"ci-(\" is no regular expression (missing closing ): `ci-(`); write one as Go does",
 				`15: runners[0].kubernetes.dns_policy: "ClusterFirst"; did you mean "cluster-first"?`,

@@ -58,6 +58,7 @@ func (r *Runner) validate(rep *report, at string) {
 		r.Kubernetes.validate(rep, at+".kubernetes")
 	}
 	r.Cache.validate(rep, at+".cache")
+	r.Policy.validate(rep, at+".policy", r.Executor)
 }
 
 func (r *Runner) validateExecutor(rep *report, at string) {

@@ -12,6 +12,7 @@ import (
 	"github.com/runnerd/runnerd/pkg/cache"
 	"github.com/runnerd/runnerd/pkg/executor"
 	"github.com/runnerd/runnerd/pkg/job"
+	"github.com/runnerd/runnerd/pkg/judge"
 	"github.com/runnerd/runnerd/pkg/trace"
 )
 
@@ -23,6 +24,7 @@ type attempt struct {
 	trace    *trace.Trace
 	observer Observer
 	log      *zap.Logger
+	verdict  judge.Verdict
 	caches   *cache.Session // nil: the job has none, or there is no store
 	ran      bool           // the executor has been asked to run the plan
 }
@@ -70,11 +72,14 @@ func (a *attempt) execute(ctx context.Context, lines *ownLines, planErr error, v
 	if planErr != nil {
 		return job.Outcome{}, planErr
 	}
-	if d := a.runner.Rules.Decide(a.plan, a.job.Git.Protected); d.Denied() {
-		a.log.Warn("job denied", zap.String("rule", d.Rule), zap.String("asked", a.masked(d.Asked)), zap.String("reason", a.masked(d.Reason)))
-		lines.denied(d)
-		return job.Outcome{}, job.Failf(job.RunnerSystemFailure, "%s", d.Summary())
+	decided, err := a.runner.Judge.Judge(ctx, a.job, a.plan)
+	if err != nil {
+		return job.Outcome{}, interrupted(ctx, err)
 	}
+	if lines.judged(decided); decided.Denied() {
+		return job.Outcome{}, job.Failf(job.RunnerSystemFailure, "%s", decided.Summary())
+	}
+	a.verdict = decided
 	if verdict == trace.Cancel {
 		return job.Outcome{}, job.Failf(job.JobCanceled, "canceled before it started")
 	}
@@ -114,6 +119,7 @@ func interrupted(process context.Context, err error) error {
 func (a *attempt) task(lines *ownLines, signals <-chan job.Signal) executor.Task {
 	return executor.Task{
 		Plan: a.plan, Log: lines.jobLog(), Notes: lines, Signals: signals,
+		Admit: func(c []executor.Container) error { return a.runner.Judge.Admit(a.verdict, c) },
 		OnEvent: func(e job.Event) {
 			if e.Cache != nil {
 				a.cacheEvent(*e.Cache)

@@ -12,7 +12,7 @@ import (
 	"github.com/runnerd/runnerd/pkg/cache"
 	"github.com/runnerd/runnerd/pkg/executor"
 	"github.com/runnerd/runnerd/pkg/job"
-	"github.com/runnerd/runnerd/pkg/policy"
+	"github.com/runnerd/runnerd/pkg/judge"
 	"github.com/runnerd/runnerd/pkg/trace"
 )
 
@@ -20,7 +20,7 @@ import (
 type Options struct {
 	Plan     job.Options // the concurrent ids are set for each job
 	SystemID string
-	Rules    *policy.Rules
+	Judge    *judge.Judge
 	Executor executor.Executor
 	Caches   *cache.Cache  // nil: there is no store
 	Trace    trace.Options // Job, Debug and Log are set for each job
@@ -53,7 +53,10 @@ type Runner struct {
 func New(o Options) *Runner { return &Runner{Options: o} }
 
 // Wait blocks until nothing is left of the jobs that Handle has finished.
-func (r *Runner) Wait() { r.removing.Wait() }
+func (r *Runner) Wait() {
+	r.removing.Wait()
+	r.Judge.Wait()
+}
 
 // acknowledgeTimeout bounds the first word to GitLab about a job.
 const acknowledgeTimeout = 10 * time.Second

@@ -9,7 +9,7 @@ import (
 
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/joblog"
-	"github.com/runnerd/runnerd/pkg/policy"
+	"github.com/runnerd/runnerd/pkg/judge"
 )
 
 const preparePhase = "prepare_executor"
@@ -55,8 +55,15 @@ func (l *ownLines) Info(line string) { l.log.Plain(line) }
 // Warn implements executor.Notes.
 func (l *ownLines) Warn(line string) { l.log.Warn(line) }
 
-func (l *ownLines) denied(d policy.Decision) {
-	for _, line := range d.Lines() {
+// judged tells what the policy says, when a job's author should know it.
+func (l *ownLines) judged(v judge.Verdict) {
+	for _, note := range v.Notes {
+		l.log.Plain(note)
+	}
+	if !v.Denied() && !v.WouldBeDenied() {
+		return
+	}
+	for _, line := range v.Lines() {
 		l.log.Warn(line)
 	}
 }

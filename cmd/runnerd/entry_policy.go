@@ -1,0 +1,87 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/runnerd/runnerd/pkg/config"
+	"github.com/runnerd/runnerd/pkg/job"
+	"github.com/runnerd/runnerd/pkg/judge"
+	"github.com/runnerd/runnerd/pkg/metrics"
+	"github.com/runnerd/runnerd/pkg/policy"
+)
+
+// judge makes what decides about e's jobs.
+func (d *daemon) judge(e *entry, id metrics.Runner) (*judge.Judge, error) {
+	p := e.config.Policy
+	rules, err := policy.New(policyConfig(e.config))
+	if err != nil {
+		return nil, err
+	}
+	o := judge.Options{
+		Rules: rules, Log: e.log,
+		Count: func(outcome, rule string, took time.Duration) { d.policy.Decided(id, outcome, rule, took) },
+	}
+	if p.NetworkPolicy {
+		o.NetworkTier = p.NetworkTier
+	}
+	return judge.New(o), nil
+}
+
+// policyConfig translates what a runner's entry says of policy.
+func policyConfig(r config.Runner) policy.Config {
+	c := policy.Config{
+		AllowedImages: r.Kubernetes.AllowedImages, AllowedServices: r.Kubernetes.AllowedServices,
+		DeniedImages: r.Policy.DeniedImages, DeniedServices: r.Policy.DeniedServices,
+		AllowedUsers: r.Kubernetes.AllowedUsers, AllowedGroups: r.Kubernetes.AllowedGroups,
+		DefaultImage: r.Kubernetes.Image, ProtectedOnly: r.Policy.ProtectedRefsOnly,
+		DefaultDeny: r.Policy.Default == config.DefaultDeny, Audit: r.Policy.Mode == config.ModeAudit,
+		Contact: r.Policy.Contact, Pins: r.Policy.PinImages, AsksGitLab: r.Policy.GitLab.Asks(),
+		Classes: slices.Sorted(maps.Keys(r.Kubernetes.ResourceClasses)),
+	}
+	for _, s := range r.Policy.Signatures {
+		c.Signatures = append(c.Signatures, s.Images)
+	}
+	if r.Policy.NetworkPolicy {
+		c.Tiers = tierNames(r.Policy)
+	}
+	for _, rule := range r.Policy.Rules {
+		c.Rules = append(c.Rules, policyRule(rule))
+	}
+	return c
+}
+
+// tierNames are the tiers that a rule may choose.
+func tierNames(p config.Policy) []string {
+	tiers := []string{p.NetworkTier}
+	for _, t := range p.Network.Tiers {
+		tiers = append(tiers, t.Name)
+	}
+	return tiers
+}
+
+func policyRule(r config.Rule) policy.Rule {
+	return policy.Rule{
+		Name: r.Name, Action: policy.Action(r.Action), Reason: r.Reason,
+		Projects: r.Projects, Refs: r.Refs, Sources: r.Sources, Users: r.Users, Jobs: r.Jobs,
+		Environments: r.Environments, Tags: r.Tags, Images: r.Images, UserIDs: r.UserIDs,
+		Protected: tristate(r.Protected), Forks: tristate(r.Forks), EnvironmentProtected: tristate(r.EnvironmentProtected),
+		Expression: r.Expression,
+		Placement: job.Placement{
+			Namespace: r.Namespace, ServiceAccount: r.ServiceAccount,
+			NodeSelector: r.NodeSelector, NodeTolerations: r.NodeTolerations,
+			ResourceClass: r.ResourceClass, NetworkTier: r.NetworkTier, CacheTier: r.CacheTier,
+		},
+	}
+}
+
+func tristate(o config.Optional[bool]) job.Tristate {
+	switch {
+	case !o.Set:
+		return job.Unset
+	case o.Value:
+		return job.True
+	}
+	return job.False
+}

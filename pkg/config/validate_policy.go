@@ -1,0 +1,148 @@
+package config
+
+import (
+	"net/netip"
+	"os"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+)
+
+// validate checks what needs no knowledge of images and rules; package policy
+// checks the rest when its Rules are made.
+func (p *Policy) validate(r *report, at, executor string) {
+	oneOf(r, at+".mode", p.Mode, ModeEnforce, ModeAudit)
+	oneOf(r, at+".default", p.Default, DefaultAllow, DefaultDeny)
+	for i, s := range p.Signatures {
+		s.validate(r, elementPath(at+".signatures", i))
+	}
+	for i, registry := range p.InsecureRegistries {
+		if registry == "" || strings.Contains(registry, "/") {
+			r.problem(elementPath(at+".insecure_registries", i), "%q; write host or host:port of a registry without TLS", registry)
+		}
+	}
+	if len(p.InsecureRegistries) > 0 && !p.PinImages && len(p.Signatures) == 0 {
+		r.warn(at+".insecure_registries", "has no effect: runnerd asks registries only for pin_images and signatures")
+	}
+	p.GitLab.validate(r, at+".gitlab")
+	for i, rule := range p.Rules {
+		rule.validate(r, elementPath(at+".rules", i))
+	}
+	p.validateNetwork(r, at)
+	if executor == ExecutorLocal && (p.Events || p.NetworkPolicy) {
+		r.warn(at, "events and network_policy have no effect: the local executor makes no pods")
+	}
+}
+
+// validate checks what ends up in a pod's spec. The namespace of a rule knows no
+// variables: one that a job can set must not choose it.
+func (u *Rule) validate(r *report, at string) {
+	dnsLabel(r, at+".namespace", u.Namespace)
+	dnsLabel(r, at+".service_account", u.ServiceAccount)
+	label(r, at+".network_tier", u.NetworkTier)
+	label(r, at+".cache_tier", u.CacheTier)
+	for key, value := range u.NodeSelector {
+		if problems := validation.IsQualifiedName(key); len(problems) > 0 {
+			r.problem(joinPath(at+".node_selector", key), "no label of a node: %s", problems[0])
+		}
+		label(r, joinPath(at+".node_selector", key), value)
+	}
+	for key, effect := range u.NodeTolerations {
+		oneOf(r, joinPath(at+".node_tolerations", key), effect, "NoSchedule", "PreferNoSchedule", "NoExecute")
+	}
+}
+
+func (s *Signature) validate(r *report, at string) {
+	if len(s.Keys) == 0 {
+		r.problem(at+".keys", "missing; name the files of the public keys (cosign.pub) of which one has to fit")
+	}
+	for i, file := range s.Keys {
+		if _, err := os.Stat(file); err != nil {
+			r.problem(elementPath(at+".keys", i), "%v; name the file of a public key in PEM form", err)
+		}
+	}
+}
+
+func (g *PolicyGitLab) validate(r *report, at string) {
+	if g.Token != "" && g.TokenFile != "" {
+		r.problem(at+".token_file", "token and token_file exclude each other; write one of them")
+	}
+	atLeast(r, at+".cache_for", int64(g.CacheFor), 0)
+	atLeast(r, at+".timeout", int64(g.Timeout), 0)
+}
+
+func (p *Policy) validateNetwork(r *report, at string) {
+	label(r, at+".network_tier", p.NetworkTier)
+	n, net := p.Network, at+".network"
+	for name, peers := range map[string][]Peer{"dns": n.DNS, "gitlab": n.GitLab, "object_store": n.ObjectStore, "proxy": n.Proxy} {
+		validatePeers(r, net+"."+name, peers)
+	}
+	seen := map[string]bool{}
+	for i, tier := range n.Tiers {
+		path := elementPath(net+".tiers", i)
+		switch {
+		case tier.Name == "":
+			r.problem(path+".name", "missing; name the tier as the rules do in network_tier")
+		case seen[tier.Name]:
+			r.problem(path+".name", "%q is there already; put all egress of a tier into one table", tier.Name)
+		}
+		seen[tier.Name] = true
+		label(r, path+".name", tier.Name)
+		validatePeers(r, path+".egress", tier.Egress)
+	}
+	switch {
+	case p.NetworkPolicy && len(n.GitLab) == 0:
+		r.warn(net+".gitlab", "missing: the NetworkPolicies let no job reach GitLab for its sources; write [[runners.policy.network.gitlab]]")
+	case !p.NetworkPolicy && len(n.GitLab)+len(n.Tiers) > 0:
+		r.warn(net, "has no effect without network_policy = true")
+	}
+}
+
+func validatePeers(r *report, at string, peers []Peer) {
+	for i, p := range peers {
+		p.validate(r, elementPath(at, i))
+	}
+}
+
+func (p *Peer) validate(r *report, at string) {
+	prefix, err := netip.ParsePrefix(p.CIDR)
+	switch {
+	case (p.CIDR == "") == (p.Namespace == ""):
+		r.problem(at, "write cidr, or namespace with or without pods, and not both")
+	case p.CIDR != "" && err != nil:
+		r.problem(at+".cidr", "%q is no address range; write one such as \"203.0.113.7/32\"", p.CIDR)
+	case p.CIDR == "" && len(p.Except) > 0:
+		r.problem(at+".except", "goes with cidr only; take it out")
+	case p.CIDR != "" && len(p.Pods) > 0:
+		r.problem(at+".pods", "goes with namespace only; take it out")
+	}
+	dnsLabel(r, at+".namespace", p.Namespace)
+	for i, text := range p.Except {
+		inner, err := netip.ParsePrefix(text)
+		if err != nil || !prefix.Contains(inner.Addr()) || inner.Bits() <= prefix.Bits() {
+			r.problem(elementPath(at+".except", i), "%q is no address range within %q", text, p.CIDR)
+		}
+	}
+	for key, ports := range map[string][]int64{"ports": p.Ports, "udp_ports": p.UDPPorts} {
+		for i, port := range ports {
+			if port < 1 || port > 65535 {
+				r.problem(elementPath(at+"."+key, i), "%d is no port; write a number from 1 to 65535", port)
+			}
+		}
+	}
+}
+
+func dnsLabel(r *report, at, name string) {
+	if name == "" {
+		return
+	}
+	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+		r.problem(at, "%q: %s", name, problems[0])
+	}
+}
+
+func label(r *report, at, value string) {
+	if problems := validation.IsValidLabelValue(value); len(problems) > 0 {
+		r.problem(at, "%q cannot be a label: %s", value, problems[0])
+	}
+}

@@ -1,0 +1,80 @@
+package judge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/runnerd/runnerd/pkg/job"
+	"github.com/runnerd/runnerd/pkg/policy"
+)
+
+// resolve finds out what the tags of the job's images stand for, all at once. In
+// audit mode an image without an answer runs by its tag.
+func (j *Judge) resolve(ctx context.Context, plan *job.Plan, v *Verdict) error {
+	if j.Registry == nil {
+		return nil
+	}
+	list := images(v.Facts)
+	failures := make([]error, len(list))
+	var asking sync.WaitGroup
+	for i := range list {
+		if !j.Rules.Pins() && len(j.Rules.Signed(list[i])) == 0 {
+			continue // nobody wants to know
+		}
+		asking.Go(func() {
+			list[i].Digest, failures[i] = j.Registry.Resolve(ctx, list[i].Name, plan.Credentials)
+		})
+	}
+	asking.Wait()
+	if err := errors.Join(failures...); err != nil && !j.Rules.Audits() {
+		return err
+	}
+	for i, err := range failures {
+		if err != nil {
+			v.Notes = append(v.Notes, fmt.Sprintf("Image %s runs by its tag, which could not be looked up (audit mode): %v", list[i].Name, err))
+		}
+	}
+	v.Facts = withImages(v.Facts, list)
+	return nil
+}
+
+// withImages puts the images back from where images has them.
+func withImages(f policy.Facts, list []policy.Image) policy.Facts {
+	if f.Image.Name != "" {
+		f.Image, list = list[0], list[1:]
+	}
+	f.Services = list
+	return f
+}
+
+// checkSignatures denies the job when one of its images is not signed as
+// demanded.
+func (j *Judge) checkSignatures(ctx context.Context, plan *job.Plan, v *Verdict) error {
+	for _, im := range images(v.Facts) {
+		note := ""
+		for _, demand := range j.Rules.Signed(im) {
+			key, err := j.signed(ctx, plan, im, demand)
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			if err != nil {
+				v.Decision = j.Rules.Unsigned(im, demand, err)
+				return nil
+			}
+			note = ", signed by " + key
+		}
+		if im.Digest != "" {
+			v.Notes = append(v.Notes, fmt.Sprintf("Image %s is %s%s", im.Name, im.Reference(), note))
+		}
+	}
+	return nil
+}
+
+func (j *Judge) signed(ctx context.Context, plan *job.Plan, im policy.Image, demand int) (string, error) {
+	if im.Digest == "" {
+		return "", errors.New("its digest is not known")
+	}
+	return j.Registry.Signed(ctx, im.Name, im.Digest, plan.Credentials, demand)
+}

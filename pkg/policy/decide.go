@@ -1,0 +1,170 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// Decide returns what the rules say of a job: first what they say of its ref and
+// of each image, then the first rule that fits, then the default.
+func (r *Rules) Decide(f Facts) Decision {
+	d, _ := r.decide(newSubject(f, false))
+	return d
+}
+
+// Screen decides before the digests of images are looked up, so that no registry
+// is asked for an image that is denied whatever its digest is. What depends on a
+// digest is allowed.
+func (r *Rules) Screen(f Facts) Decision {
+	d, open := r.decide(newSubject(f, true))
+	if open {
+		return Decision{Action: Allow}
+	}
+	return d
+}
+
+// decide returns open when another answer is possible once digests are known.
+func (r *Rules) decide(s *subject) (d Decision, open bool) {
+	if x, denied := r.denyRef(s); denied {
+		return r.denied(x), false
+	}
+	for _, im := range s.images {
+		x, t := r.denyImage(im, s.pending)
+		if t == yes {
+			return r.denied(x), false
+		}
+		open = open || t == unknown
+	}
+	for i := range r.rules {
+		rule := &r.rules[i]
+		t := rule.fits(s)
+		if t == unknown && s.pending && rule.byDigest {
+			return Decision{}, true
+		}
+		if rule.decides(t) {
+			return settled(r.byRule(rule, t, s), open)
+		}
+	}
+	return settled(r.byDefault(s), open)
+}
+
+// settled closes what is denied by another rule than those that are open.
+func settled(d Decision, open bool) (Decision, bool) { return d, open && d.Action != Deny }
+
+func (r *Rules) denyRef(s *subject) (denial, bool) {
+	if !r.config.ProtectedOnly || s.Protected.Value == job.True {
+		return denial{}, false
+	}
+	kind, name := s.RefName()
+	reason := fmt.Sprintf("ref %q is not protected, and this runner takes jobs of protected refs only", name)
+	if s.Protected.Value == job.Unset {
+		reason = fmt.Sprintf("it is not certain whether ref %q is protected (%s), and this runner takes jobs of protected refs only", name, s.Protected.Doubt)
+	}
+	return denial{
+		rule: RuleProtected, key: "policy." + RuleProtected,
+		fact:    fmt.Sprintf("protected = %s, ref = %s (%s)", s.Protected, name, kind),
+		allowed: []string{"protected branches and tags"}, reason: reason,
+	}, true
+}
+
+// denyImage judges one image by the lists; unknown means that its digest decides.
+func (r *Rules) denyImage(im named, pending bool) (denial, truth) {
+	allowed, denied, allowedRule, deniedRule := r.images, r.deniedImages, RuleImages, RuleDeniedImages
+	if im.isService() {
+		allowed, denied, allowedRule, deniedRule = r.services, r.deniedServices, RuleServices, RuleDeniedServices
+	}
+	x := denial{rule: deniedRule, key: "policy." + deniedRule, fact: im.kind() + " = " + im.String()}
+	if im.err != nil && (len(denied.texts) > 0 || len(allowed.texts) > 0 || len(r.signatures) > 0 || r.config.Pins) {
+		x.rule, x.key, x.allowed = allowedRule, "kubernetes."+allowedRule, allowed.texts
+		x.reason = fmt.Sprintf("%s %q is not a valid image name (%v)", im.kind(), im.Name, im.err)
+		return x, yes
+	}
+	worst := im.truth(denied.denies, pending, yes)
+	if len(denied.texts) > 0 && worst == yes {
+		x.allowed = []string{"what does not match " + denied.String()}
+		x.reason = fmt.Sprintf("%s %q matches one of the %s", im.kind(), im.Name, words(deniedRule))
+		return x, yes
+	}
+	if len(denied.texts) == 0 {
+		worst = no
+	}
+	best := yes
+	if len(allowed.texts) > 0 && (im.isService() || !sameImage(im.Name, r.config.DefaultImage)) {
+		best = im.truth(allowed.allows, pending, no)
+	}
+	if best == no {
+		x.rule, x.key, x.allowed = allowedRule, "kubernetes."+allowedRule, allowed.texts
+		x.reason = fmt.Sprintf("%s %q matches none of the %s", im.kind(), im.Name, words(allowedRule))
+		return x, yes
+	}
+	if x, denied := r.decideUser(im.User); denied {
+		x.key = "kubernetes." + x.rule
+		return x, yes
+	}
+	if worst == unknown || best == unknown {
+		return denial{}, unknown
+	}
+	return denial{}, no
+}
+
+func words(rule string) string { return strings.ReplaceAll(rule, "_", " ") }
+
+func (r *Rules) byRule(rule *rule, t truth, s *subject) Decision {
+	if rule.Action != Deny {
+		return Decision{Action: rule.Action, Rule: rule.Name, Key: rule.key, Fact: rule.facts(s), Placement: rule.Placement}
+	}
+	reason := rule.Reason
+	if reason == "" {
+		reason = fmt.Sprintf("rule %q denies it", rule.Name)
+	}
+	if t == unknown {
+		reason += " (a fact is not certain, which counts against the job)"
+	}
+	return r.denied(denial{
+		rule: rule.Name, key: rule.key, fact: rule.facts(s), reason: reason,
+		allowed: []string{"jobs without " + rule.wants()},
+	})
+}
+
+func (r *Rules) byDefault(s *subject) Decision {
+	if !r.config.DefaultDeny {
+		return Decision{Action: Allow, Rule: RuleDefault, Key: "policy." + RuleDefault, Fact: "any job"}
+	}
+	x := denial{
+		rule: RuleDefault, key: "policy." + RuleDefault, fact: s.summary(),
+		reason: "no rule allows it, and this runner denies what no rule allows",
+	}
+	for i := range r.rules {
+		if rule := &r.rules[i]; rule.Action != Deny {
+			x.allowed = append(x.allowed, fmt.Sprintf("%q: %s", rule.Name, rule.wants()))
+		}
+	}
+	if x.allowed == nil {
+		x.allowed = []string{"nothing"}
+	}
+	return r.denied(x)
+}
+
+func (r *Rules) denied(x denial) Decision {
+	return Decision{
+		Action: Deny, Audit: r.config.Audit, Rule: x.rule, Key: x.key, Fact: x.fact, Allowed: x.allowed,
+		Reason: x.reason, Contact: r.config.Contact,
+	}
+}
+
+// summary names the facts that rules usually go by.
+func (s *subject) summary() string {
+	out := []string{
+		"project = " + s.Project, "ref = " + s.Ref, "protected = " + s.Protected.String(),
+		"source = " + s.Source.String(), "user = " + s.User.String(), "job = " + s.Job,
+	}
+	if env := s.Environment.String(); env != `""` {
+		out = append(out, "environment = "+env)
+	}
+	for _, im := range s.images {
+		out = append(out, im.kind()+" = "+im.String())
+	}
+	return strings.Join(out, ", ")
+}

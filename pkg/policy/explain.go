@@ -1,0 +1,79 @@
+package policy
+
+// A Step is one thing that a decision goes through, for people.
+type Step struct {
+	Rule       string      `json:"rule"`
+	Key        string      `json:"key"` // where it stands in the runner's table
+	Action     Action      `json:"action"`
+	Fits       string      `json:"fits"` // yes, no or unknown
+	Conditions []Condition `json:"conditions,omitempty"`
+	Decides    bool        `json:"decides"`
+}
+
+// A Condition is one condition of a rule, and how a job stands to it.
+type Condition struct {
+	Key   string `json:"key"`
+	Wants string `json:"wants"`
+	Fact  string `json:"fact"`
+	Fits  string `json:"fits"` // yes, no or unknown
+}
+
+// Explain returns what Decide goes through, in its order: what the lists say of
+// the job, each rule, the default. It goes on behind the step that decides.
+func (r *Rules) Explain(f Facts) []Step {
+	s := newSubject(f, false)
+	var steps []Step
+	add := func(step Step) {
+		step.Decides = step.Decides && (len(steps) == 0 || !decided(steps))
+		steps = append(steps, step)
+	}
+	if r.config.ProtectedOnly {
+		x, denied := r.denyRef(s)
+		add(Step{
+			Rule: RuleProtected, Key: "policy." + RuleProtected, Action: Deny, Fits: truthOf(denied).String(), Decides: denied,
+			Conditions: []Condition{{Key: "protected", Wants: "not true", Fact: orElse(x.fact, "protected = "+s.Protected.String()), Fits: truthOf(denied).String()}},
+		})
+	}
+	for _, im := range s.images {
+		x, t := r.denyImage(im, false)
+		rule := orElse(x.rule, "lists of images")
+		add(Step{
+			Rule: rule, Key: orElse(x.key, "kubernetes"), Action: Deny, Fits: t.String(), Decides: t == yes,
+			Conditions: []Condition{{Key: im.kind(), Wants: orElse(x.reason, "denied, or not allowed"), Fact: im.String(), Fits: t.String()}},
+		})
+	}
+	for i := range r.rules {
+		add(r.rules[i].step(s))
+	}
+	action := Allow
+	if r.config.DefaultDeny {
+		action = Deny
+	}
+	add(Step{Rule: RuleDefault, Key: "policy." + RuleDefault, Action: action, Fits: yes.String(), Decides: true})
+	return steps
+}
+
+func (r *rule) step(s *subject) Step {
+	t := r.fits(s)
+	step := Step{Rule: r.Name, Key: r.key, Action: r.Action, Fits: t.String(), Decides: r.decides(t)}
+	for _, c := range r.conditions {
+		step.Conditions = append(step.Conditions, Condition{Key: c.key, Wants: c.wants, Fact: c.shows(s), Fits: c.fits(s).String()})
+	}
+	return step
+}
+
+func decided(steps []Step) bool {
+	for _, s := range steps {
+		if s.Decides {
+			return true
+		}
+	}
+	return false
+}
+
+func orElse(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}
