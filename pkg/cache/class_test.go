@@ -118,8 +118,8 @@ func TestCandidates(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &Cache{Config: tt.config}
 			var got []want
-			for _, one := range c.candidates(&job.Job{ProjectID: 7, Git: job.Git{Protected: tt.protected}}, tt.keys) {
-				if one.place != placeOf(7, one.class, one.object) {
+			for _, one := range c.candidates(&job.Job{ProjectID: 7, Git: job.Git{Protected: tt.protected}}, "", tt.keys) {
+				if one.place != placeOf(7, one.class, "", one.object) {
 					t.Errorf("%q lies at %+v", one.object, one.place)
 				}
 				got = append(got, want{one.class, one.key, one.fallback, one.foreign, one.refused != ""})

@@ -9,6 +9,10 @@
 // read a head can read its layers, and whatever no head names is garbage that
 // a [Session] or the sweep removes.
 //
+// Caches are kept apart by what a job's author cannot set: the project, the
+// class that follows from the ref, and the tier that policy gave the job. Jobs
+// share caches within all three.
+//
 // A cache only ever makes a job faster: nothing in this package fails a job. A
 // miss, a store that is down and a report that is refused are said in the
 // job's log, and counted.

@@ -270,7 +270,7 @@ func (w *world) names(prefix string) []string {
 }
 
 // shared is the folder of a key that belongs to class s.
-func (w *world) shared(key string) folder { return w.folder(placeOf(7, Shared, key)) }
+func (w *world) shared(key string) folder { return w.folder(placeOf(7, Shared, "", key)) }
 
 // has reports whether the store has anything of a layer.
 func (w *world) has(key, layer string) bool {
@@ -281,7 +281,7 @@ func (w *world) has(key, layer string) bool {
 // headOf reads the head of key.
 func (w *world) headOf(key string) *Head {
 	w.t.Helper()
-	h, _, err := w.readHead(w.t.Context(), placeOf(7, Shared, key))
+	h, _, err := w.readHead(w.t.Context(), placeOf(7, Shared, "", key))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ const (
 	headVersion    = 1
 	maxHeadBytes   = 256 << 10
 	maxKeyBytes    = 4 << 10
+	maxTierBytes   = 256
 	maxRefBytes    = 4 << 10
 	maxRetired     = 512     // more are left to the sweep
 	maxLayerBytes  = 1 << 50 // unpacked
@@ -29,6 +30,7 @@ const (
 type Head struct {
 	Version int       `json:"v"`
 	Key     string    `json:"key"`
+	Tier    string    `json:"tier,omitempty"` // that the cache is kept to; "" for none
 	Created time.Time `json:"created"` // when a job has last saved the cache
 	Base    Layer     `json:"base"`
 	Delta   *Layer    `json:"delta,omitempty"` // what has changed since Base
@@ -128,6 +130,8 @@ func (h *Head) validate() error {
 		return fmt.Errorf("its version is %d, not %d", h.Version, headVersion)
 	case len(h.Key) == 0, len(h.Key) > maxKeyBytes:
 		return fmt.Errorf("its key has %d bytes", len(h.Key))
+	case len(h.Tier) > maxTierBytes:
+		return fmt.Errorf("its tier has %d bytes", len(h.Tier))
 	case len(h.Ref) > maxRefBytes:
 		return fmt.Errorf("its ref has %d bytes", len(h.Ref))
 	case !sane(h.Created):

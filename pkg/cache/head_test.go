@@ -20,7 +20,7 @@ func aHead() *Head {
 	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	sum := strings.Repeat("0f", 32)
 	return &Head{
-		Version: 1, Key: "go-mod", Created: at, Job: 4711, Ref: "main",
+		Version: 1, Key: "go-mod", Tier: "release", Created: at, Job: 4711, Ref: "main",
 		Base:    Layer{ID: idA, Created: at, Raw: 1000, Entries: 3, Segments: []Segment{{10, sum}, {20, sum}}},
 		Delta:   &Layer{ID: idB, Created: at, Raw: 10, Entries: 1, Whiteouts: 2, Segments: []Segment{{5, sum}}},
 		Retired: []Retired{{ID: idC, At: at}},
@@ -51,6 +51,7 @@ func TestParseHeadRefuses(t *testing.T) {
 		"version":           func(h *Head) { h.Version = 2 },
 		"no key":            func(h *Head) { h.Key = "" },
 		"long key":          func(h *Head) { h.Key = strings.Repeat("k", maxKeyBytes+1) },
+		"long tier":         func(h *Head) { h.Tier = strings.Repeat("t", maxTierBytes+1) },
 		"long ref":          func(h *Head) { h.Ref = strings.Repeat("k", maxRefBytes+1) },
 		"no time":           func(h *Head) { h.Created = time.Time{} },
 		"job":               func(h *Head) { h.Job = -1 },

@@ -21,8 +21,9 @@ type Filter struct {
 type Entry struct {
 	Project int64
 	Class   Class
-	Hash    string // of the key, as in names
+	Hash    string // of the key and its tier, as in names
 	Key     string // "" without a head that can be read
+	Tier    string // that the cache is kept to; "" for none
 
 	Base, Delta int64 // bytes in the store
 	Orphans     int64 // bytes that are no part of the cache: superseded, or not published (yet)
@@ -84,7 +85,7 @@ func (c *Cache) entry(ctx context.Context, k *storedKey) (Entry, error) {
 	case err != nil:
 		return e, err
 	}
-	e.Key, e.Created, e.Job, e.Ref = head.Key, head.Created, head.Job, head.Ref
+	e.Key, e.Tier, e.Created, e.Job, e.Ref = head.Key, head.Tier, head.Created, head.Job, head.Ref
 	e.Base, e.Entries, e.Raw = head.Base.Bytes(), head.Base.Entries, head.Base.Raw
 	if head.Delta != nil {
 		e.Delta = head.Delta.Bytes()

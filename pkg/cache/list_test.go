@@ -73,7 +73,7 @@ func TestEntries(t *testing.T) {
 	}
 	size := e.Bytes
 	want := Entry{
-		Project: 7, Class: Shared, Hash: hashKey("go-mod"), Key: "go-mod", Base: 8, Delta: 2, Orphans: 3, Bytes: size, Objects: 6,
+		Project: 7, Class: Shared, Hash: hashKey("", "go-mod"), Key: "go-mod", Base: 8, Delta: 2, Orphans: 3, Bytes: size, Objects: 6,
 		Raw: 100, Entries: 2, Created: e.Created, LastUsed: e.LastUsed, Job: d.job.ID, Ref: "main",
 	}
 	if diff := cmp.Diff(want, e); diff != "" {

@@ -17,6 +17,7 @@ import (
 // A candidate is where a cache to restore may be.
 type candidate struct {
 	place
+	tier     string // as in Placement.CacheTier; "" for none
 	object   string // what the place is named after
 	key      string // the same for people
 	fallback bool   // it is not where the entry is saved
@@ -24,22 +25,23 @@ type candidate struct {
 	refused  string // why it is not looked up; "" if it is
 }
 
-// candidates are the places to look for an entry of j, in order. The first one
-// is where the entry is saved.
-func (c *Cache) candidates(j *job.Job, keys []job.CacheKey) []candidate {
+// candidates are the places to look for an entry of j, in order, all of them
+// within tier. The first one is where the entry is saved.
+func (c *Cache) candidates(j *job.Job, tier string, keys []job.CacheKey) []candidate {
 	var list []candidate
-	add := func(one candidate) {
+	add := func(class Class, one candidate) {
+		one.place, one.tier = placeOf(j.ProjectID, class, tier, one.object), tier
 		if !slices.ContainsFunc(list, func(other candidate) bool { return other.place == one.place }) {
 			list = append(list, one)
 		}
 	}
 	for i, k := range keys {
 		class := classOf(k.Text, j.Git.Protected, c.ForceSeparate)
-		one := candidate{place: placeOf(j.ProjectID, class, k.Object), object: k.Object, key: k.Name, fallback: i > 0, refused: unusable(k)}
-		add(one)
+		one := candidate{object: k.Object, key: k.Name, fallback: i > 0, refused: unusable(k)}
+		add(class, one)
 		if c.UnprotectedReadsProtected && class == Unprotected && one.refused == "" && !k.User {
 			other := counterpart(k.Object)
-			add(candidate{place: placeOf(j.ProjectID, Protected, other), object: other, key: other, fallback: true, foreign: true})
+			add(Protected, candidate{object: other, key: other, fallback: true, foreign: true})
 		}
 	}
 	return list
@@ -83,6 +85,9 @@ func (c *Cache) find(ctx context.Context, candidates []candidate) found {
 			head, f.renew, err = c.usable(head)
 		}
 		lookup.Result, lookup.Detail = c.result(err)
+		if errors.Is(err, store.ErrNotFound) && at.tier != "" {
+			lookup.Detail = fmt.Sprintf("no cache in tier %q", at.tier)
+		}
 		if err == nil && at.fallback {
 			lookup.Result = job.CacheHitFallback
 		}

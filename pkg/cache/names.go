@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -14,7 +15,7 @@ import (
 //	<prefix>v1/<project id>/<class>/<hash of the key>/used
 //	<prefix>v1/<project id>/<class>/<hash of the key>/o/<layer id>/<nnnnn>
 //
-// so neither a key nor a head can shape a name.
+// so neither a key nor a head can shape a name. A tier is part of the hash.
 const (
 	layoutVersion = "v1/"
 	headObject    = "head"
@@ -30,18 +31,29 @@ const maxSegments = 2400
 type place struct {
 	project int64
 	class   Class
-	hash    string // of the key
+	hash    string // of the key, and of the tier if there is one
 }
 
-func placeOf(project int64, class Class, key string) place {
-	return place{project: project, class: class, hash: hashKey(key)}
+func placeOf(project int64, class Class, tier, key string) place {
+	return place{project: project, class: class, hash: hashKey(tier, key)}
 }
 
 // keyHashLength is the length of what stands for a key in names.
 const keyHashLength = 32
 
-func hashKey(key string) string {
-	sum := sha256.Sum256([]byte(key))
+// hashKey is what stands for a key in names. Without a tier it is the hash of
+// the key alone, as it was before there were tiers.
+//
+// With one, no key comes to the same place from another tier, nor from none: the
+// byte 0xff, which is not in any UTF-8 and so not in a key that is used, sets
+// tiers apart from none, and the sum of a tier always has the same length.
+func hashKey(tier, key string) string {
+	text := []byte(key)
+	if tier != "" {
+		of := sha256.Sum256([]byte(tier))
+		text = slices.Concat([]byte{0xff}, of[:], text)
+	}
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])[:keyHashLength]
 }
 

@@ -44,7 +44,7 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := placeOf(42, Unprotected, "../../etc/passwd")
+	p := placeOf(42, Unprotected, "", "../../etc/passwd")
 	f := c.folder(p)
 	// printf %s ../../etc/passwd | sha256sum | cut -c-32
 	if want := folder("ci/caches/runner/abc123/v1/42/u/3754d6cb3a38e1185e5b382d5f3ef3f1/"); f != want {

@@ -12,8 +12,8 @@ import (
 )
 
 // Prepare looks j's caches up and puts into plan what the pod needs to restore
-// and to save them, or why it cannot. It takes no longer than Config.Lookup,
-// whatever the store does.
+// and to save them, or why it cannot. The plan's Placement says in which tier
+// they are. It takes no longer than Config.Lookup, whatever the store does.
 //
 // The Session has to be closed, whether the plan is used or not.
 func (c *Cache) Prepare(ctx context.Context, j *job.Job, plan *job.Plan) *Session {
@@ -36,7 +36,7 @@ func (c *Cache) Prepare(ctx context.Context, j *job.Job, plan *job.Plan) *Sessio
 // prepare fills in one entry of the plan.
 func (s *Session) prepare(ctx context.Context, i int, p *job.CachePlan, keys []job.CacheKey) {
 	x := s.entries[i]
-	candidates := s.cache.candidates(s.job, keys)
+	candidates := s.cache.candidates(s.job, s.tier, keys)
 	switch {
 	case i >= s.cache.MaxPerJob:
 		p.Note = fmt.Sprintf("a job may have %d caches on this runner", s.cache.MaxPerJob)

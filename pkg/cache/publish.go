@@ -120,7 +120,7 @@ func doubtful(err error, doubt bool) error {
 // next is the head after last, which may be nil, with layer in it; removed are
 // retired layers that it does not name any more.
 func (c *Cache) next(last *Head, r report, layer Layer, now time.Time) (next *Head, removed []string, err error) {
-	next = &Head{Version: headVersion, Key: r.at.object, Created: now, Job: r.job, Ref: r.ref, Base: layer}
+	next = &Head{Version: headVersion, Key: r.at.object, Tier: r.at.tier, Created: now, Job: r.job, Ref: r.ref, Base: layer}
 	if r.saved.Result == job.SaveDelta {
 		if err := c.takesDelta(last, r.saved.Base); err != nil {
 			return nil, nil, err

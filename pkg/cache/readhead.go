@@ -36,7 +36,7 @@ func (c *Cache) readHead(ctx context.Context, p place) (*Head, store.Object, err
 	if err != nil {
 		return nil, object, &damagedError{err}
 	}
-	if hashKey(h.Key) != p.hash {
+	if hashKey(h.Tier, h.Key) != p.hash {
 		return nil, object, &damagedError{fmt.Errorf("it is that of another key, %.100q", h.Key)}
 	}
 	return h, object, nil

@@ -16,6 +16,7 @@ import (
 type Session struct {
 	cache   *Cache
 	job     *job.Job
+	tier    string        // of its caches; "" for none
 	timeout time.Duration // of the job
 	log     *zap.Logger
 	entries []*entry // by position in HelperPlan.Caches
@@ -48,7 +49,11 @@ type entry struct {
 }
 
 func newSession(ctx context.Context, c *Cache, j *job.Job, plan *job.Plan) *Session {
-	s := &Session{cache: c, job: j, timeout: plan.Timeout, log: c.Log.With(zap.Int64("job", j.ID), zap.Int64("project", j.ProjectID))}
+	log := c.Log.With(zap.Int64("job", j.ID), zap.Int64("project", j.ProjectID))
+	if tier := plan.Placement.CacheTier; tier != "" {
+		log = log.With(zap.String("tier", tier))
+	}
+	s := &Session{cache: c, job: j, tier: plan.Placement.CacheTier, timeout: plan.Timeout, log: log}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.last = make(chan struct{})
 	close(s.last)
