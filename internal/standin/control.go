@@ -52,6 +52,13 @@ func (s *Server) SetTraceInterval(d time.Duration) {
 	s.interval = d
 }
 
+// SetAccessTokens replaces the personal access tokens that are known.
+func (s *Server) SetAccessTokens(tokens ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens = tokens
+}
+
 // Requests returns how many requests an endpoint has seen, those included
 // that met a fault.
 func (s *Server) Requests(e Endpoint) int {

@@ -25,6 +25,10 @@
 //	srv.Inject(standin.Fault{Endpoint: standin.PatchTrace, Times: 2, Status: 502})
 //	srv.Inject(standin.Fault{Endpoint: standin.PatchTrace, LoseAnswer: true})
 //
+// Beside the runner API it answers what a daemon with an access token may read
+// about its jobs: their projects' protected branches, tags and environments,
+// their deployments, and the jobs themselves.
+//
 // The package uses the standard clock only and starts no goroutine before
 // [Server.Start]; all of them have ended when [Server.Close] returns.
 package standin

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,6 +72,12 @@ func (s *Server) checkURL(c *call) {
 	query := c.URL.Query()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if slices.ContainsFunc(strings.Split(c.URL.Path, "/"), s.isToken) {
+		s.violations.add(Violation{
+			Time: c.start, Point: "14.4", Job: c.jobID, Request: c.Method,
+			Text: "a token is in the URL, as part of the path; send it in a header",
+		})
+	}
 	for key, values := range query {
 		for _, v := range values {
 			if s.isToken(v) {
@@ -84,10 +91,8 @@ func (s *Server) checkURL(c *call) {
 }
 
 func (s *Server) isToken(v string) bool {
-	for _, t := range s.opts.RegistrationTokens {
-		if v == t {
-			return true
-		}
+	if slices.Contains(s.opts.RegistrationTokens, v) || slices.Contains(s.tokens, v) {
+		return true
 	}
 	if s.runnerByToken(v) != nil {
 		return true

@@ -27,6 +27,7 @@ const (
 	DownloadArtifact  Endpoint = "download artifact"  // GET /jobs/:id/artifacts
 	Storage           Endpoint = "storage"            // the object storage
 	GitFetch          Endpoint = "git"                // git over HTTP
+	ReadFacts         Endpoint = "read facts"         // GET /projects/:id/…, which is no part of the runner API
 
 	unknownEndpoint Endpoint = "unknown"
 )

@@ -3,7 +3,6 @@ package standin
 import (
 	"context"
 	"hash/crc32"
-	"path"
 	"time"
 )
 
@@ -34,6 +33,8 @@ type Job struct {
 	// Guarded by server.mu.
 	spec         JobSpec
 	sha          string
+	made         time.Time
+	deployment   int64 // 0 without an environment
 	state        State
 	reason       string
 	exitCode     int
@@ -70,7 +71,10 @@ func (s *Server) AddJob(spec JobSpec) *Job {
 	s.mu.Lock()
 	j := &Job{
 		server: s, id: s.id(), pipeline: s.id(), token: "glcbt-64_" + randomHex(10),
-		spec: spec, sha: sha, state: Created,
+		spec: spec, sha: sha, state: Created, made: time.Now(),
+	}
+	if spec.Environment != "" {
+		j.deployment = s.id()
 	}
 	s.jobs[j.id] = j
 	j.event(EventCreated, 0, "")
@@ -183,16 +187,9 @@ func (j *Job) append(b []byte) {
 
 func (j *Job) name() string { return orDefault(j.spec.Name, "test") }
 
-func (j *Job) projectPath() string {
+func (j *Job) project() *Project {
 	if j.spec.Repository != nil {
-		return j.spec.Repository.path
+		return j.spec.Repository.Project
 	}
-	return path.Join("demo", "hello")
-}
-
-func (j *Job) projectID() int64 {
-	if j.spec.Repository != nil {
-		return j.spec.Repository.id
-	}
-	return 77
+	return j.server.project
 }

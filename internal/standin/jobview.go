@@ -11,6 +11,9 @@ func (j *Job) Token() string { return j.token }
 // Name returns the job's name as its spec gives it.
 func (j *Job) Name() string { return j.name() }
 
+// ProjectID returns the number of the job's project.
+func (j *Job) ProjectID() int64 { return j.project().id }
+
 // PipelineID returns the number of the job's pipeline.
 func (j *Job) PipelineID() int64 { return j.pipeline }
 

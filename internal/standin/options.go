@@ -36,7 +36,11 @@ type Options struct {
 
 	RegistrationTokens   []string // taken by POST /runners
 	RegistrationDisabled bool     // POST /runners answers 410
-	AccessTokens         []string // personal access tokens, for resetting a runner's token by id
+	AccessTokens         []string // personal access tokens, for reading and for resetting a runner's token by id
+
+	// NoProtectedEnvironments makes this an edition without them: asking for
+	// the list is answered with 404.
+	NoProtectedEnvironments bool
 
 	NoTimestamps bool // the client is configured to write logs without timestamps
 

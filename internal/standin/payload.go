@@ -99,7 +99,7 @@ func mutate(raw []byte, f func(map[string]any)) []byte {
 }
 
 func (j *Job) build(r *Runner, base string) payload {
-	spec, full := j.spec, j.projectPath()
+	spec, full := j.spec, j.project().path
 	timeout := orDefault(spec.Timeout, time.Hour)
 	features := Features{TraceSections: true, FailureReasons: AllFailureReasons()}
 	if spec.Features != nil {
@@ -118,11 +118,11 @@ func (j *Job) build(r *Runner, base string) payload {
 	p := payload{
 		ID: j.id, Token: j.token, AllowGitFetch: !spec.NoGitFetch,
 		JobInfo: jobInfo{
-			ID: j.id, Name: j.name(), Stage: orDefault(spec.Stage, "test"), PipelineID: j.pipeline,
-			ProjectID: j.projectID(), ProjectName: path.Base(full), ProjectFullPath: full,
+			ID: j.id, Name: j.name(), Stage: spec.stage(), PipelineID: j.pipeline,
+			ProjectID: j.project().id, ProjectName: path.Base(full), ProjectFullPath: full,
 			NamespaceID: 12, RootNamespaceID: 12, OrganizationID: 1,
 			InstanceID: "b2c1d6e0f5a94d7c8a11", InstanceUUID: "0d9c9c0e-5f7f-4c55-9a35-0f4f3f6f7a10",
-			UserID: 3, TimeInQueue: time.Since(j.pendingSince).Seconds(), ProjectJobsCount: "+Inf",
+			UserID: spec.userID(), TimeInQueue: time.Since(j.pendingSince).Seconds(), ProjectJobsCount: "+Inf",
 			QueueSize: queueSize, QueueDepth: 1,
 		},
 		GitInfo:      j.gitInfo(base),
@@ -164,12 +164,12 @@ func (j *Job) steps(timeout int) []Step {
 }
 
 func (j *Job) gitInfo(base string) gitInfo {
-	ref := orDefault(j.spec.Ref, "main")
+	ref := j.spec.ref()
 	depth := max(orDefault(j.spec.Depth, 20), 0)
 	g := gitInfo{
 		Ref: ref, SHA: j.sha, BeforeSHA: zeroSHA, Depth: depth,
 		RefType: orDefault(j.spec.RefType, "branch"), ObjectFormat: "sha1", Protected: j.spec.Protected,
-		RepoURL:  withUser(base, "gitlab-ci-token", j.token) + "/" + j.projectPath() + ".git",
+		RepoURL:  withUser(base, "gitlab-ci-token", j.token) + "/" + j.project().path + ".git",
 		Refspecs: j.spec.Refspecs,
 	}
 	if g.Refspecs != nil {

@@ -204,12 +204,12 @@ func (s *Server) resetToken(c *call) answer {
 
 // resetTokenByID is for people: it takes a personal access token.
 func (s *Server) resetTokenByID(c *call) answer {
-	if !slices.Contains(s.opts.AccessTokens, c.Header.Get("PRIVATE-TOKEN")) {
-		return refuse(http.StatusUnauthorized, "Unauthorized")
-	}
 	id, _ := strconv.ParseInt(c.PathValue("id"), 10, 64) // 0 is nobody's id
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !slices.Contains(s.tokens, c.Header.Get("PRIVATE-TOKEN")) {
+		return refuse(http.StatusUnauthorized, "Unauthorized")
+	}
 	for _, r := range s.runners {
 		if r.id == id && !r.deleted {
 			return r.reset()

@@ -15,10 +15,8 @@ import (
 
 // A Repository is a bare git repository of a project. Its methods run git.
 type Repository struct {
-	server *Server
-	id     int64 // of the project
-	path   string
-	dir    string
+	*Project
+	dir string
 }
 
 // AddRepository makes a project whose branch main has one commit with files:
@@ -64,7 +62,7 @@ func (s *Server) newRepository(path string) (*Repository, error) {
 		}
 		s.dir = dir
 	}
-	r := &Repository{server: s, id: s.id(), path: path}
+	r := &Repository{Project: &Project{server: s, id: s.id(), path: path}}
 	r.dir = filepath.Join(s.dir, fmt.Sprintf("%d.git", r.id))
 	s.repos[path] = r
 	return r, nil
@@ -79,9 +77,6 @@ func (r *Repository) configure() error {
 	}
 	return nil
 }
-
-// Path returns the project's path.
-func (r *Repository) Path() string { return r.path }
 
 // URL returns the clone URL, without credentials.
 func (r *Repository) URL() string { return r.server.URL() + "/" + r.path + ".git" }
@@ -160,7 +155,7 @@ func (r *Repository) setRef(ref, sha string) error {
 func (r *Repository) keepPipeline(j *Job) error {
 	sha := j.spec.SHA
 	if sha == "" {
-		head, err := r.Head(orDefault(j.spec.Ref, "main"))
+		head, err := r.Head(j.spec.ref())
 		if err != nil {
 			return err
 		}

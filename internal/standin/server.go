@@ -45,6 +45,8 @@ type Server struct {
 	order       []*Job // as they became pending
 	objects     map[string][]byte
 	repos       map[string]*Repository
+	project     *Project // of jobs without a repository
+	tokens      []string // personal access tokens
 }
 
 // New makes a Server that listens nowhere yet. It can be used as an
@@ -62,6 +64,8 @@ func New(o Options) *Server {
 		repos:   map[string]*Repository{},
 	}
 	s.interval = s.opts.TraceInterval
+	s.project = &Project{server: s, id: 77, path: "demo/hello"}
+	s.tokens = s.opts.AccessTokens
 	s.violations.allow = s.opts.Allow
 	s.violations.logf = s.opts.Logf
 	s.mux = s.routes()
@@ -84,6 +88,11 @@ func (s *Server) routes() *http.ServeMux {
 	route("POST /jobs/{id}/artifacts", UploadArtifact, s.uploadArtifact)
 	route("GET /jobs/{id}/artifacts", DownloadArtifact, s.downloadArtifact)
 	route("POST /jobs/{id}/artifacts/authorize", UploadArtifact, s.authorizeUpload)
+	route("GET /projects/{project}/protected_branches", ReadFacts, s.reading(s.readBranches))
+	route("GET /projects/{project}/protected_tags", ReadFacts, s.reading(s.readTags))
+	route("GET /projects/{project}/protected_environments", ReadFacts, s.reading(s.readEnvironments))
+	route("GET /projects/{project}/jobs/{id}", ReadFacts, s.reading(s.readJob))
+	route("GET /projects/{project}/deployments", ReadFacts, s.reading(s.readDeployments))
 	route("/", unknownEndpoint, s.unknown)
 	return mux
 }

@@ -18,8 +18,14 @@ type JobSpec struct {
 	Refspecs   []string      // replaces what GitLab would send
 	Depth      int           // default 20; < 0: the whole history
 	Access     []*Repository // further repositories that the job's token may read
-	Protected  bool          // the ref is protected
+	Protected  bool          // the payload says that the ref is protected; see also [Project.ProtectBranch]
 	NoGitFetch bool          // the project clones anew for every job
+
+	Tags        []string
+	Source      string // of the pipeline; default "push"
+	User        string // login of whoever started the job; default "dev"
+	UserID      int64  // default 3
+	Environment string // the job is a deployment to it
 
 	Script      []string // default: echo hello
 	AfterScript []string
@@ -51,6 +57,12 @@ type JobSpec struct {
 	// once; numbers are json.Number.
 	Mutate func(payload map[string]any)
 }
+
+func (s JobSpec) source() string { return orDefault(s.Source, "push") }
+func (s JobSpec) user() string   { return orDefault(s.User, "dev") }
+func (s JobSpec) userID() int64  { return orDefault(s.UserID, 3) }
+func (s JobSpec) stage() string  { return orDefault(s.Stage, "test") }
+func (s JobSpec) ref() string    { return orDefault(s.Ref, "main") }
 
 // A Variable is a CI variable of a job or a service.
 type Variable struct {

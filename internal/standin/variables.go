@@ -35,7 +35,7 @@ func (j *Job) serverVariables(r *Runner, p payload, base, host string) []Variabl
 		"CI_PIPELINE_ID", pipeline,
 		"CI_PIPELINE_URL", project+"/-/pipelines/"+pipeline,
 		"CI_PIPELINE_IID", "1",
-		"CI_PIPELINE_SOURCE", "push",
+		"CI_PIPELINE_SOURCE", j.spec.source(),
 		"CI_JOB_ID", id,
 		"CI_JOB_URL", project+"/-/jobs/"+id,
 		"CI_JOB_NAME", info.Name,
@@ -71,8 +71,8 @@ func (j *Job) serverVariables(r *Runner, p payload, base, host string) []Variabl
 		"CI_REGISTRY_USER", "gitlab-ci-token",
 		"CI_RUNNER_ID", strconv.FormatInt(r.id, 10),
 		"CI_RUNNER_DESCRIPTION", r.spec.Description,
-		"GITLAB_USER_ID", "3",
-		"GITLAB_USER_LOGIN", "dev",
+		"GITLAB_USER_ID", strconv.FormatInt(j.spec.userID(), 10),
+		"GITLAB_USER_LOGIN", j.spec.user(),
 	)
 	if git.RefType == "tag" {
 		public("CI_COMMIT_TAG", git.Ref)
@@ -81,6 +81,9 @@ func (j *Job) serverVariables(r *Runner, p payload, base, host string) []Variabl
 	}
 	if j.spec.Repository == nil {
 		public("GIT_STRATEGY", "none")
+	}
+	if e := j.spec.Environment; e != "" {
+		public("CI_ENVIRONMENT_NAME", e, "CI_ENVIRONMENT_SLUG", slug(e))
 	}
 	return vars
 }
