@@ -60,6 +60,7 @@ e2e: build-e2e ## Run the end-to-end suite alone (RUN=regexp picks tests)
 bench: build-e2e ## Measure latencies against bare pods, and the hot paths
 	@scripts/prepare cluster
 	go test -run '^$$' -bench . -benchtime 3x ./pkg/mask ./pkg/joblog
+	go test -run '^$$' -bench . -cpu 1 ./pkg/policy
 	@BENCH=1 scripts/with-cluster bench scripts/e2e
 
 .PHONY: bench-cache

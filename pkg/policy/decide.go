@@ -91,7 +91,7 @@ func (r *Rules) denyImage(im named, pending bool) (denial, truth) {
 		worst = no
 	}
 	best := yes
-	if len(allowed.texts) > 0 && (im.isService() || !sameImage(im.Name, r.config.DefaultImage)) {
+	if len(allowed.texts) > 0 && (im.isService() || !im.parsed.same(r.defaultImage)) {
 		best = im.truth(allowed.allows, pending, no)
 	}
 	if best == no {

@@ -70,10 +70,9 @@ func (im image) runs() string {
 	return im.resolved
 }
 
-func sameImage(a, b string) bool {
-	ia, errA := parseImage(a)
-	ib, errB := parseImage(b)
-	return errA == nil && errB == nil && ia == ib
+// same reports whether both names ask for the same.
+func (im image) same(other image) bool {
+	return im.repository == other.repository && im.tag == other.tag && im.digest == other.digest
 }
 
 // hubHosts serve the images of docker.io under other names.

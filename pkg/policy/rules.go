@@ -34,6 +34,7 @@ type Rules struct {
 	deniedImages, deniedServices list
 	signatures                   []list
 	users, groups                numbers
+	defaultImage                 image // zero unless there is one
 	rules                        []rule
 	config                       Config
 	needs                        Needs
@@ -50,6 +51,9 @@ func New(c Config) (*Rules, error) {
 		deniedServices: newDenied(&p, c, "policy."+RuleDeniedServices, c.DeniedServices),
 		users:          numbers{RuleUsers, "user", c.AllowedUsers},
 		groups:         numbers{RuleGroups, "group", c.AllowedGroups},
+	}
+	if im, err := parseImage(c.DefaultImage); err == nil {
+		r.defaultImage = im
 	}
 	for i, globs := range c.Signatures {
 		key := element("policy."+RuleSignatures, i) + ".images"
