@@ -187,32 +187,39 @@ func localRoot(r config.Runner) string {
 }
 
 func (d *daemon) planOptions(r config.Runner) (job.Options, error) {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
 	ca, err := cacheCA(r)
 	if err != nil {
 		return job.Options{}, fmt.Errorf("read [runners.cache.s3] ca_file: %w", err)
 	}
+	o := planSettings(r, d.build)
+	o.CacheCA = ca
+	return o, nil
+}
+
+// planSettings are what the config contributes to the plans of r's jobs.
+func planSettings(r config.Runner, build buildInfo) job.Options {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
 	o := job.Options{
-		Product: product, Version: d.build.Version, Revision: d.build.Revision, HostName: host,
+		Product: product, Version: build.Version, Revision: build.Revision, HostName: host,
 		Platform:   runtime.GOOS + "/" + runtime.GOARCH,
 		RunnerName: r.Name, ShortToken: gitlab.ShortToken(r.Token), Executor: r.Executor,
-		UserAgent:    strings.Join([]string{product, d.build.Version, runtime.GOOS + "/" + runtime.GOARCH}, " "),
+		UserAgent:    strings.Join([]string{product, build.Version, runtime.GOOS + "/" + runtime.GOARCH}, " "),
 		BuildsDir:    r.BuildsDir,
 		DefaultImage: r.Kubernetes.Image, Services: configuredServices(r.Kubernetes.Services),
 		Environment: environment(r.Environment), FeatureFlags: r.FeatureFlags,
 		OutputLimit: int64(r.OutputLimitKiB) << 10, CloneURL: r.CloneURL,
 		PreGetSourcesScript: r.PreGetSourcesScript, PostGetSourcesScript: r.PostGetSourcesScript,
 		PreBuildScript: r.PreBuildScript, PostBuildScript: r.PostBuildScript,
-		CacheCompression: r.Cache.CompressionLevel, CacheCA: ca,
+		CacheCompression:  r.Cache.CompressionLevel,
 		GetSourcesTimeout: r.GetSourcesTimeout.Duration(), DebugTraceDisabled: r.DebugTraceDisabled,
 	}
 	if r.Executor == config.ExecutorLocal {
 		o.BuildsDir, o.SharedBuildsDir = local.BuildsDir(localRoot(r)), true
 	}
-	return o, nil
+	return o
 }
 
 func environment(list []string) []job.Variable {

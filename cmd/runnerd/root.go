@@ -63,7 +63,7 @@ wrong and nothing was started.`,
 	})
 	root.AddCommand(
 		runCommand(a), registerCommand(a), verifyCommand(a), unregisterCommand(a),
-		listCommand(a), configCommand(a), cacheCommand(a), demoCommand(a), versionCommand(a),
+		listCommand(a), configCommand(a), cacheCommand(a), policyCommand(a), demoCommand(a), versionCommand(a),
 	)
 	return root
 }
