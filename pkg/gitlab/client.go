@@ -54,24 +54,30 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("gitlab: %s: %w", base, err)
 	}
 	watch := cfg.Metrics.observer(cfg.Token, cfg.SystemID)
-	c, err := api.NewAuthSourceClient(api.Unauthenticated{},
+	c, err := newAPI(base, &http.Client{
+		Transport:     &retryTransport{base: transport, observer: watch},
+		CheckRedirect: checkRedirect,
+	}, cfg.Info.userAgent())
+	if err != nil {
+		return nil, fmt.Errorf("gitlab: %s: %w", base, err)
+	}
+	return &Client{cfg: cfg, api: c, transport: transport, observer: watch}, nil
+}
+
+// newAPI returns GitLab's client with everything off that would delay or repeat
+// calls: that is the business of the HTTP client below it.
+func newAPI(base *url.URL, c *http.Client, userAgent string) (*api.Client, error) {
+	return api.NewAuthSourceClient(api.Unauthenticated{},
 		api.WithBaseURL(base.String()),
-		api.WithHTTPClient(&http.Client{
-			Transport:     &retryTransport{base: transport, observer: watch},
-			CheckRedirect: checkRedirect,
-		}),
+		api.WithHTTPClient(c),
 		// The limiter that client-go makes from a RateLimit header would delay
 		// all jobs for one; the retry layer listens to GitLab instead.
 		api.WithCustomLimiter(rate.NewLimiter(rate.Inf, 0)),
 		api.WithCustomRetryMax(0),
 		api.WithCustomRetry(func(context.Context, *http.Response, error) (bool, error) { return false, nil }),
-		api.WithUserAgent(cfg.Info.userAgent()),
+		api.WithUserAgent(userAgent),
 		api.WithURLWarningLogger(slog.New(slog.DiscardHandler)),
 	)
-	if err != nil {
-		return nil, fmt.Errorf("gitlab: %s: %w", base, err)
-	}
-	return &Client{cfg: cfg, api: c, transport: transport, observer: watch}, nil
 }
 
 // Close closes idle connections.

@@ -56,7 +56,7 @@ const maxMessage = 300
 // whatever a proxy writes.
 func (r reply) message(secrets ...job.Secret) string {
 	if target := r.Header.Get("Location"); target != "" && r.StatusCode/100 == 3 {
-		return fmt.Sprintf("redirected to %q; set the runner's url to where GitLab is", target)
+		return masked(fmt.Sprintf("redirected to %q; set the runner's url to where GitLab is", target), secrets)
 	}
 	text := string(r.body)
 	var said struct {
@@ -71,16 +71,21 @@ func (r reply) message(secrets ...job.Secret) string {
 			text = flatten(said.Error)
 		}
 	}
-	for _, s := range secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s.Reveal(), s.String())
-		}
-	}
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(masked(text, secrets), "?")), " ")
 	text = strings.TrimPrefix(text, fmt.Sprintf("%d %s", r.StatusCode, http.StatusText(r.StatusCode)))
 	text = strings.TrimPrefix(text, " - ")
 	if len(text) > maxMessage {
 		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
+	}
+	return text
+}
+
+// masked cuts the secrets out of a text.
+func masked(text string, secrets []job.Secret) string {
+	for _, s := range secrets {
+		if s != "" {
+			text = strings.ReplaceAll(text, s.Reveal(), s.String())
+		}
 	}
 	return text
 }

@@ -18,6 +18,12 @@ type delivery struct {
 	attempts int              // 0 means maxAttempts
 	timeout  time.Duration    // of one attempt; 0 means defaultTimeout
 	arrived  func(status int) // called when an answer's header is there; may be nil
+	maxBody  int64            // bytes of an answer that are read; 0 means all
+
+	// reads says that the call changes nothing and that somebody waits for it:
+	// it is repeated after a network error too, and no attempt is waited for
+	// that could only begin after the context's deadline.
+	reads bool
 }
 
 const (
@@ -49,8 +55,8 @@ func deliveryFrom(ctx context.Context) delivery {
 
 // A retryTransport is the one layer that repeats a call that GitLab could not
 // answer (408, 429, most of 5xx). After the last attempt the caller gets the
-// last answer. Network errors are not repeated here: whether the server has
-// acted is unknown, and only the caller can find out.
+// last answer. Network errors are not repeated here, unless the call only reads:
+// whether the server has acted is unknown, and only the caller can find out.
 type retryTransport struct {
 	base     http.RoundTripper
 	observer observer
@@ -60,31 +66,44 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	how := deliveryFrom(req.Context())
 	for attempt := 1; ; attempt++ {
 		t.observer.attempt(req.Method, req.URL.Path)
-		resp, err := t.attempt(req, how.timeout)
-		if err != nil {
-			return nil, err
-		}
-		if !retryable(resp.StatusCode) || attempt >= how.attempts {
-			if how.arrived != nil {
+		resp, err := t.attempt(req, how)
+		wait, again := how.pause(req.Context(), attempt, resp, err)
+		if !again {
+			if err == nil && how.arrived != nil {
 				how.arrived(resp.StatusCode)
 			}
-			return resp, nil
+			return resp, err
 		}
-		wait := toldWait(resp.Header, time.Now())
-		if wait == 0 {
-			wait = jitteredWait(attempt)
+		if err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
 		}
-		_, _ = io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
 		if err := sleep(req.Context(), wait); err != nil {
 			return nil, err
 		}
 	}
 }
 
+// pause returns how long to wait for the next attempt, if there is to be one.
+func (d delivery) pause(ctx context.Context, attempt int, resp *http.Response, err error) (time.Duration, bool) {
+	wait := jitteredWait(attempt)
+	switch {
+	case attempt >= d.attempts, err != nil && !d.reads, err == nil && !retryable(resp.StatusCode):
+		return 0, false
+	case err == nil:
+		if told := toldWait(resp.Header, time.Now()); told > 0 {
+			wait = told
+		}
+	}
+	if deadline, ok := ctx.Deadline(); d.reads && (ctx.Err() != nil || ok && time.Until(deadline) < wait) {
+		return 0, false
+	}
+	return wait, true
+}
+
 // attempt sends the request once, under its own id and its own deadline.
-func (t *retryTransport) attempt(req *http.Request, timeout time.Duration) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(req.Context(), timeout)
+func (t *retryTransport) attempt(req *http.Request, how delivery) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), how.timeout)
 	once := req.Clone(ctx)
 	once.Header.Set("X-Request-Id", requestID())
 	if req.GetBody != nil {
@@ -100,12 +119,15 @@ func (t *retryTransport) attempt(req *http.Request, timeout time.Duration) (*htt
 		cancel()
 		return nil, err
 	}
-	body := resp.Body
-	resp.Body = &answerBody{Reader: body, body: body, cancel: cancel}
+	body, most := resp.Body, how.maxBody
 	if resp.StatusCode >= 300 {
-		// An error page says enough in its beginning.
-		resp.Body = &answerBody{Reader: io.LimitReader(body, 64<<10), body: body, cancel: cancel}
+		most = 64 << 10 // an error page says enough in its beginning
 	}
+	read := io.Reader(body)
+	if most > 0 {
+		read = io.LimitReader(body, most)
+	}
+	resp.Body = &answerBody{Reader: read, body: body, cancel: cancel}
 	return resp, nil
 }
 
