@@ -16,6 +16,14 @@ import (
 
 const defaultJobTimeout = 2 * time.Hour
 
+// DecodeJob makes a job of a payload: the JSON with which GitLab hands out a
+// job. It takes whatever [Client.RequestJob] takes; CorrelationID and TLSChain,
+// which come from the connection, are empty.
+//
+// An error says that body is not JSON of the right shape, or that it holds no
+// job's id and token.
+func DecodeJob(body []byte) (*job.Job, error) { return decodeJob(body) }
+
 // decodeJob makes a job of the body of a 201.
 func decodeJob(body []byte) (*job.Job, error) {
 	var p payload

@@ -23,7 +23,7 @@ func TestDecodeExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			j, err := decodeJob(body)
+			j, err := DecodeJob(body)
 			if err != nil {
 				t.Fatal(err)
 			}
