@@ -31,7 +31,7 @@ type Head struct {
 	Version int       `json:"v"`
 	Key     string    `json:"key"`
 	Tier    string    `json:"tier,omitempty"` // that the cache is kept to; "" for none
-	Created time.Time `json:"created"` // when a job has last saved the cache
+	Created time.Time `json:"created"`        // when a job has last saved the cache
 	Base    Layer     `json:"base"`
 	Delta   *Layer    `json:"delta,omitempty"` // what has changed since Base
 	Job     int64     `json:"job"`             // that saved it last
