@@ -45,12 +45,16 @@ func clientConfig(r config.Runner, path, systemID string, build buildInfo) gitla
 	features["image_executor_opts"] = r.Executor == config.ExecutorKubernetes
 	return gitlab.Config{
 		URL: r.URL, Token: r.Token, SystemID: systemID,
-		TLS: gitlab.TLS{CAFile: r.TLSCAFile, CertFile: r.TLSCertFile, KeyFile: r.TLSKeyFile, CertDir: certDir(path)},
+		TLS: tlsFiles(r, path),
 		Info: gitlab.Info{
 			Name: product, Version: build.Version, Revision: build.Revision,
 			Executor: r.Executor, Shell: "bash", Features: features, Labels: r.Labels,
 		},
 	}
+}
+
+func tlsFiles(r config.Runner, path string) gitlab.TLS {
+	return gitlab.TLS{CAFile: r.TLSCAFile, CertFile: r.TLSCertFile, KeyFile: r.TLSKeyFile, CertDir: certDir(path)}
 }
 
 func certDir(configPath string) string {

@@ -53,6 +53,7 @@ type entry struct {
 	poller *poller.Poller
 	pods   *kubernetes.Executor // nil for the local executor
 	caches *entryCache          // nil: there is no store for them
+	facts  *gitlab.Facts        // nil: GitLab is not asked about jobs
 	log    *zap.Logger
 }
 
@@ -105,6 +106,9 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 // the token has run in this process yet.
 func (e *entry) run(polling, jobs context.Context, first bool) {
 	defer e.client.Close()
+	if e.facts != nil {
+		defer e.facts.Close()
+	}
 	defer e.caches.begin(context.WithoutCancel(jobs))()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(jobs))
 	var watch sync.WaitGroup

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/runnerd/runnerd/pkg/config"
+	"github.com/runnerd/runnerd/pkg/gitlab"
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/judge"
 	"github.com/runnerd/runnerd/pkg/metrics"
@@ -26,7 +31,40 @@ func (d *daemon) judge(e *entry, id metrics.Runner) (*judge.Judge, error) {
 	if p.NetworkPolicy {
 		o.NetworkTier = p.NetworkTier
 	}
+	if p.GitLab.Asks() {
+		if e.facts, err = gitlab.NewFacts(d.factsConfig(e.config)); err != nil {
+			return nil, err
+		}
+		o.GitLab = askedGitLab{e.facts}
+	}
 	return judge.New(o), nil
+}
+
+// factsConfig says how GitLab is asked about an entry's jobs.
+func (d *daemon) factsConfig(r config.Runner) gitlab.FactsConfig {
+	read := r.Policy.GitLab
+	return gitlab.FactsConfig{
+		URL: r.URL, TLS: tlsFiles(r, d.path), UserAgent: product + "/" + d.build.Version,
+		CacheFor: read.CacheFor.Duration(), Timeout: read.Timeout.Duration(),
+		Token: func() (job.Secret, error) {
+			if read.TokenFile == "" {
+				return read.Token, nil
+			}
+			text, err := os.ReadFile(read.TokenFile)
+			if err != nil {
+				return "", fmt.Errorf("[runners.policy.gitlab] token_file: %w", err)
+			}
+			return job.Secret(strings.TrimSpace(string(text))), nil
+		},
+	}
+}
+
+// askedGitLab is GitLab as package judge asks it.
+type askedGitLab struct{ *gitlab.Facts }
+
+func (g askedGitLab) Job(ctx context.Context, projectID, jobID int64) (tags []string, user string, err error) {
+	facts, err := g.Facts.Job(ctx, projectID, jobID)
+	return facts.Tags, facts.UserLogin, err
 }
 
 // policyConfig translates what a runner's entry says of policy.

@@ -45,8 +45,10 @@ var mayImport = map[string][]string{
 	"pkg/judge":     {"pkg/executor", "pkg/job", "pkg/policy"},
 	"pkg/lifecycle": {"pkg/cache", "pkg/executor", "pkg/job", "pkg/joblog", "pkg/judge", "pkg/trace"},
 	"pkg/metrics":   {},
+	"pkg/netpolicy": {}, // what NetworkPolicies there are; it talks to no cluster
 	"pkg/policy":    {"pkg/job"},
 	"pkg/poller":    {"pkg/job"},
+	"pkg/registry":  {"pkg/job"}, // what registries say of images
 	"pkg/status":    {},
 	"pkg/trace":     {"pkg/job"},
 
@@ -55,12 +57,13 @@ var mayImport = map[string][]string{
 	"pkg/executor/kubernetes": {"pkg/executor", "pkg/executor/relay", "pkg/job"},
 	"pkg/executor/local":      {"pkg/executor", "pkg/executor/relay", "pkg/job"},
 
-	"internal/demo":      {"internal/standin"},
-	"internal/miniotest": {}, // a real MinIO server, for tests
-	"internal/treegen":   {},
-	"test/cachebench":    {"*"},
-	"internal/depcheck":  {},
-	"internal/standin":   {"pkg/gitlab"}, // a GitLab that is written from the specification, not from our client
+	"internal/demo":       {"internal/standin"},
+	"internal/policycase": {}, // jobs as payloads, and what a policy should say of them
+	"internal/miniotest":  {}, // a real MinIO server, for tests
+	"internal/treegen":    {},
+	"test/cachebench":     {"*"},
+	"internal/depcheck":   {},
+	"internal/standin":    {"pkg/gitlab"}, // a GitLab that is written from the specification, not from our client
 }
 
 // A ban keeps a package, and all below it, out of what another is built from,
@@ -80,6 +83,8 @@ var forbidden = []ban{
 	{"cmd/runnerd-agent", "github.com/prometheus", "nobody can scrape a job's pod; the daemon counts"},
 	{"pkg/config", "k8s.io/client-go", "reading a file needs no cluster; quantities are all it knows of Kubernetes"},
 	{"pkg/policy", "net/http", "a verdict must not depend on the network; the caller looks up what it needs"},
+	{"pkg/policy", "os/exec", "a decision is a pure function of facts"},
+	{"pkg/netpolicy", "k8s.io/client-go", "rendering is a pure function; kubectl talks to the cluster"},
 	{"pkg/job", "net/http", "compiling a plan is a pure function; it asks nobody"},
 }
 

@@ -51,6 +51,9 @@ func (j *Judge) askJob(ctx context.Context, jb *job.Job, f *policy.Facts) {
 	}
 	f.Tags, f.TagsKnown = tags, true
 	f.User = policy.Certain(user)
+	if user == "" {
+		f.User = policy.Uncertain("GitLab does not know the user any more")
+	}
 }
 
 // maxEnvironments bounds how many names a job may claim to deploy to.
