@@ -64,9 +64,9 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 		follower: &follower{
 			view: view, relay: frames, log: log,
 			open: func(ctx context.Context, options *corev1.PodLogOptions) (io.ReadCloser, error) {
-				return e.client.Logs.OpenLog(ctx, e.cfg.Namespace, view.name, options)
+				return e.client.Logs.OpenLog(ctx, view.namespace, view.name, options)
 			},
-			resend: e.resender(view.name),
+			resend: e.resender(view.namespace, view.name),
 		},
 		signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}),
 		begun: time.Now(), troubles: map[string]time.Time{},

@@ -35,14 +35,15 @@ const namespace = "ci"
 // cluster is a fake API server together with a kubelet that the test plays.
 type cluster struct {
 	*fake.Clientset
-	t *testing.T
+	t         *testing.T
+	namespace string // where the kubelet has its one pod
 
 	mu   sync.Mutex
 	logs map[string]*podLog
 }
 
 func newCluster(t *testing.T) *cluster {
-	c := &cluster{Clientset: fake.NewClientset(), t: t, logs: map[string]*podLog{}}
+	c := &cluster{Clientset: fake.NewClientset(), t: t, namespace: namespace, logs: map[string]*podLog{}}
 	// A kubelet ends the streams of a pod that goes, unless the node is lost.
 	c.PrependReactor("delete", "pods", func(action clienttest.Action) (bool, runtime.Object, error) {
 		if log := c.log(action.(clienttest.DeleteAction).GetName()); !log.lost {
@@ -72,7 +73,7 @@ func (c *cluster) OpenLog(ctx context.Context, _, pod string, options *corev1.Po
 func (c *cluster) pods() []string {
 	c.t.Helper()
 	synctest.Wait()
-	list, err := c.CoreV1().Pods(namespace).List(context.Background(), metav1.ListOptions{})
+	list, err := c.CoreV1().Pods(c.namespace).List(context.Background(), metav1.ListOptions{})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func (c *cluster) pod() *corev1.Pod {
 	if len(names) != 1 {
 		c.t.Fatalf("pods = %q, want one", names)
 	}
-	pod, err := c.CoreV1().Pods(namespace).Get(context.Background(), names[0], metav1.GetOptions{})
+	pod, err := c.CoreV1().Pods(c.namespace).Get(context.Background(), names[0], metav1.GetOptions{})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func (c *cluster) update(change func(*corev1.Pod)) {
 	c.t.Helper()
 	pod := c.pod()
 	change(pod)
-	if _, err := c.CoreV1().Pods(namespace).Update(context.Background(), pod, metav1.UpdateOptions{}); err != nil {
+	if _, err := c.CoreV1().Pods(c.namespace).Update(context.Background(), pod, metav1.UpdateOptions{}); err != nil {
 		c.t.Fatal(err)
 	}
 	synctest.Wait()
@@ -164,7 +165,7 @@ type run struct {
 }
 
 // start begins a job inside a synctest bubble; the test ends it.
-func start(t *testing.T, c *cluster, cfg kubernetes.Config, plan *job.Plan) *run {
+func start(t *testing.T, c *cluster, cfg kubernetes.Config, plan *job.Plan, changes ...func(*executor.Task)) *run {
 	t.Helper()
 	if cfg.Namespace == "" {
 		cfg.Namespace = namespace
@@ -191,6 +192,9 @@ func start(t *testing.T, c *cluster, cfg kubernetes.Config, plan *job.Plan) *run
 		signals: make(chan job.Signal, 1), done: make(chan struct{}),
 	}
 	r.task = executor.Task{Plan: plan, Log: r.log, Notes: r.notes, Signals: r.signals}
+	for _, change := range changes {
+		change(&r.task)
+	}
 	runCtx, cancel := context.WithCancelCause(ctx)
 	r.cancel = cancel
 	go func() {

@@ -10,12 +10,13 @@ import (
 // [runners.kubernetes], named as there. "", 0 and nil leave a thing to runnerd
 // or to the cluster. [New] checks it.
 type Config struct {
-	Namespace string // of the job pods, without variables; "" is "default"
+	Namespace  string   // of the job pods, without variables; "" is "default"
+	Namespaces []string // further ones, which a job's Placement may name
 
 	HelperImage         string   // with git and runnerd-agent; required
 	PullPolicies        []string // always, if-not-present, never: the next one after a failed pull
 	AllowedPullPolicies []string // what a job may ask for; nil allows PullPolicies
-	ImagePullSecrets    []string // names of Secrets in Namespace
+	ImagePullSecrets    []string // names of Secrets in Namespace and each of Namespaces
 
 	// UseServiceAccountImagePullSecrets adds no pull secret to the pod, not even
 	// one with the job's credentials.
@@ -26,6 +27,10 @@ type Config struct {
 
 	Build, Helper, Service ResourceList // of each container
 	Pod                    ResourceList // of the whole pod; CPU and memory only
+
+	// Classes are what a job's Placement may choose for the build container by
+	// name. What a class leaves out is as in Build.
+	Classes map[string]ResourceList
 
 	Privileged               *bool    // build and services; never the helper
 	AllowPrivilegeEscalation *bool    // all containers

@@ -51,18 +51,18 @@ func (e *Executor) helperContainer(plan *job.Plan, policy corev1.PullPolicy) cor
 }
 
 // buildContainer runs the user's image, with a shell in place of its entrypoint.
-func (e *Executor) buildContainer(plan *job.Plan, policy corev1.PullPolicy) (corev1.Container, error) {
+func (e *Executor) buildContainer(plan *job.Plan, policy corev1.PullPolicy, resources corev1.ResourceRequirements) (corev1.Container, error) {
 	sc := e.cfg.security(e.cfg.BuildSecurityContext, e.cfg.Privileged)
 	if err := runAs(sc, plan.Image.User); err != nil {
 		return corev1.Container{}, err
 	}
 	return corev1.Container{
 		Name:            containerBuild,
-		Image:           plan.Image.Name,
+		Image:           plan.Image.Reference(),
 		ImagePullPolicy: policy,
 		Command:         []string{"sh", "-c", buildLoop},
 		Env:             environment(plan),
-		Resources:       e.cfg.build,
+		Resources:       resources,
 		SecurityContext: sc,
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: volumeShare, MountPath: shareDir},
@@ -93,7 +93,7 @@ func (e *Executor) serviceContainer(plan *job.Plan, i int, policy corev1.PullPol
 	}
 	return corev1.Container{
 		Name:            serviceNames(plan)[i],
-		Image:           service.Name,
+		Image:           service.Reference(),
 		ImagePullPolicy: policy,
 		Command:         literals(service.Entrypoint),
 		Args:            literals(service.Command),

@@ -34,7 +34,7 @@ func (e *Executor) createSecrets(ctx context.Context, plan *job.Plan, note func(
 		}
 		group.Go(func() error {
 			err := retry(ctx, e.cfg.PollTimeout, note, func() error {
-				_, err := e.client.API.CoreV1().Secrets(e.cfg.Namespace).Create(ctx, secret, metav1.CreateOptions{})
+				_, err := e.client.API.CoreV1().Secrets(secret.Namespace).Create(ctx, secret, metav1.CreateOptions{})
 				if apierrors.IsAlreadyExists(err) {
 					return nil // of an earlier try whose answer got lost
 				}
@@ -49,7 +49,7 @@ func (e *Executor) createSecrets(ctx context.Context, plan *job.Plan, note func(
 // createPod creates the pod, or finds the one that an earlier try has created.
 func (e *Executor) createPod(ctx context.Context, pod *corev1.Pod, note func(error)) (*corev1.Pod, error) {
 	var created *corev1.Pod
-	pods := e.client.API.CoreV1().Pods(e.cfg.Namespace)
+	pods := e.client.API.CoreV1().Pods(pod.Namespace)
 	err := retry(ctx, e.cfg.PollTimeout, note, func() error {
 		var err error
 		created, err = pods.Create(ctx, pod, metav1.CreateOptions{})
@@ -95,7 +95,7 @@ func (e *Executor) ownSecrets(ctx context.Context, plan *job.Plan, pod *corev1.P
 	}
 	for _, name := range e.secretNames(plan) {
 		err := retry(ctx, time.Minute, func(error) {}, func() error {
-			_, err := e.client.API.CoreV1().Secrets(e.cfg.Namespace).Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+			_, err := e.client.API.CoreV1().Secrets(pod.Namespace).Patch(ctx, name, types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 			return err
 		})
 		if err != nil && ctx.Err() == nil {

@@ -7,13 +7,14 @@
 //
 //	Secret, Pod      created one after the other; the pod owns the Secret
 //	pods/log         followed and followed again until the result came
-//	pod status       watched for trouble only, by one informer for all jobs
+//	pod status       watched for trouble only, by one informer a namespace
 //	pod annotations  patched to tell the helper something (cancel, resend)
 //
 // It never execs into a pod, never attaches to one and never polls a pod's
 // status. The daemon's connection may break at any time: the pod goes on, and a
 // later log request brings what was missed.
 //
-// What it may do in the cluster, in the job namespace: pods create, get, list,
-// watch, patch, delete; pods/log get; secrets create, get, patch, delete.
+// A job's objects are in the namespace that its plan's Placement names, which has
+// to be one of Config's. What runnerd may do in each of them: pods create, get,
+// list, watch, patch, delete; pods/log get; secrets create, get, patch, delete.
 package kubernetes

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerd/runnerd/pkg/executor"
 )
@@ -17,7 +18,7 @@ type Executor struct {
 	id     Identity
 	cfg    *settings
 	log    *zap.Logger
-	pods   *podWatcher
+	pods   map[string]*podWatcher // by namespace
 
 	mu      sync.Mutex
 	claimed map[int64]bool // jobs that Run began and Remove did not end
@@ -35,17 +36,21 @@ func New(client Client, id Identity, cfg Config, log *zap.Logger) (*Executor, er
 	if err != nil {
 		return nil, err
 	}
-	return &Executor{
-		client: client, id: id, cfg: s, log: log,
-		pods:    newPodWatcher(client.API, s.Namespace, selector(id)),
-		claimed: map[int64]bool{},
-	}, nil
+	e := &Executor{client: client, id: id, cfg: s, log: log, pods: map[string]*podWatcher{}, claimed: map[int64]bool{}}
+	for _, namespace := range s.namespaces {
+		e.pods[namespace] = newPodWatcher(client.API, namespace, selector(id))
+	}
+	return e, nil
 }
 
-// Watch keeps an eye on the executor's pods, all with one watch request, until
-// ctx ends. Start it before the first Run and end it after the last.
+// Watch keeps an eye on the executor's pods, with one watch request a namespace,
+// until ctx ends. Start it before the first Run and end it after the last.
 func (e *Executor) Watch(ctx context.Context) error {
-	return e.pods.run(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, w := range e.pods {
+		group.Go(func() error { return w.run(ctx) })
+	}
+	return group.Wait()
 }
 
 func (e *Executor) claim(id int64) {

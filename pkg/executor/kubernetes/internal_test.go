@@ -64,6 +64,26 @@ func TestDefaultAliases(t *testing.T) {
 	}
 }
 
+func TestPinnedImagesInMessages(t *testing.T) {
+	pinned := "docker.io/library/debian@sha256:" + strings.Repeat("0f", 32)
+	plan := &job.Plan{
+		Image:    job.Image{Name: "debian:12", Pinned: pinned},
+		Services: []job.Service{{Image: job.Image{Name: "postgres:16"}, Aliases: []string{"db"}}},
+	}
+	e := &Executor{cfg: &settings{}}
+	for container, want := range map[string]string{
+		"build":  `image "debian:12 (` + pinned + `)" of container build`,
+		"db":     `image "docker.io/library/postgres:16" of container db`,
+		"helper": `image "registry.example.com/helper:1" of container helper`,
+	} {
+		images := map[string]string{"build": pinned, "db": "docker.io/library/postgres:16", "helper": "registry.example.com/helper:1"}
+		f := e.failure(plan, &trouble{container: container, image: images[container], state: "ErrImagePull", message: "not found", pull: true})
+		if !strings.Contains(f.Message, want) {
+			t.Errorf("failure of %s = %q, want %q in it", container, f.Message, want)
+		}
+	}
+}
+
 func TestContainerTroubles(t *testing.T) {
 	type want struct {
 		reason      job.Reason
@@ -160,13 +180,16 @@ func TestCredentialsNote(t *testing.T) {
 func TestNewReportsAllThatIsWrong(t *testing.T) {
 	_, err := New(Client{API: fake.NewClientset()}, Identity{}, Config{
 		PullPolicies: []string{"sometimes"}, Build: ResourceList{CPULimit: "much"}, Service: ResourceList{MemoryRequest: "1 GB"},
+		Namespaces: []string{"ci", "Other"}, Classes: map[string]ResourceList{"big": {MemoryLimit: "lots"}, "odd": {CPURequest: "2", CPULimit: "1"}},
 		Namespace: "ci-$CI_JOB_ID", NodeTolerations: map[string]string{"x": "Never"}, DNSPolicy: "best",
 	}, zap.NewNop())
 	if err == nil {
 		t.Fatal("New: no error")
 	}
 	for _, want := range []string{
-		"helper_image: empty", `namespace: "ci-$CI_JOB_ID"`, `pull_policy: unknown policy "sometimes"`, `cpu_limit: "much"`, `service_memory_request: "1 GB"`,
+		"helper_image: empty", `namespace: "ci-$CI_JOB_ID"`, `namespaces: "Other"`,
+		`resource class "big": memory_limit: "lots"`, `resource class "odd": it requests 2 cpu, and its limit is 1`,
+		`pull_policy: unknown policy "sometimes"`, `cpu_limit: "much"`, `service_memory_request: "1 GB"`,
 		`node_tolerations: "x": unknown effect "Never"`, `dns_policy: unknown policy "best"`, "system ID",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -74,7 +74,7 @@ func (a *attempt) lookAtBuild(state podState, now time.Time) (time.Duration, err
 	}
 	if t.Reason == "OOMKilled" {
 		limit := ""
-		if q, ok := a.e.cfg.build.Limits["memory"]; ok {
+		if q, ok := memoryLimit(state.pod, containerBuild); ok {
 			limit = fmt.Sprintf(" of %s", q.String())
 		}
 		return 0, &job.Failure{
@@ -141,7 +141,7 @@ func (a *attempt) lookAtCancel(ctx context.Context, state podState, now time.Tim
 	a.gaveUp = true
 	a.log.Info("helper does not answer the cancel; deleting the pod")
 	a.background.Go(func() {
-		if err := a.e.deletePod(ctx, a.pod, nil); err != nil && ctx.Err() == nil {
+		if err := a.e.deletePod(ctx, a.view.namespace, a.pod, nil); err != nil && ctx.Err() == nil {
 			a.log.Warn("cancel job", zap.Error(err))
 		}
 	})

@@ -16,9 +16,10 @@ import (
 // Labels by which runnerd finds its pods, and annotations through which it
 // talks to them.
 const (
-	labelManager = "runnerd.io/manager" // system ID of the runner manager
-	labelRunner  = "runnerd.io/runner"  // short token of the runner entry
-	labelJob     = "runnerd.io/job"     // job ID
+	labelManager = "runnerd.io/manager"      // system ID of the runner manager
+	labelRunner  = "runnerd.io/runner"       // short token of the runner entry
+	labelJob     = "runnerd.io/job"          // job ID
+	labelTier    = "runnerd.io/network-tier" // by which NetworkPolicies choose pods
 
 	annotationSignal = "runnerd.io/signal" // a file in the helper: "cancel" or "stop"
 	annotationResend = "runnerd.io/resend" // a file in the helper: the first frame to write again
@@ -34,7 +35,7 @@ func selector(id Identity) string {
 // operator's values are expanded when everybody may see them.
 func (e *Executor) metadata(plan *job.Plan, name string) metav1.ObjectMeta {
 	meta := metav1.ObjectMeta{
-		Name: name, Namespace: e.cfg.Namespace,
+		Name: name, Namespace: e.namespace(plan),
 		Labels: map[string]string{}, Annotations: map[string]string{},
 	}
 	expand := func(value string) string { return job.Expand(value, plan.Environment, plan.Helper.TempDir) }
@@ -47,6 +48,9 @@ func (e *Executor) metadata(plan *job.Plan, name string) metav1.ObjectMeta {
 		meta.Annotations[key] = expand(value)
 	}
 	maps.Copy(meta.Labels, e.ownLabels(plan))
+	if tier := plan.Placement.NetworkTier; tier != "" {
+		meta.Labels[labelTier] = tier
+	}
 	for key, value := range map[string]string{
 		"pod":                       name,
 		"job.runner.gitlab.com/pod": name,

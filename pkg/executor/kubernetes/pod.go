@@ -9,14 +9,18 @@ import (
 )
 
 // pod builds the pod of a job's n-th attempt. Errors are failures of the job's
-// own settings.
+// own settings, or of the place that policy chose for it.
 //
 // The containers' order is the order in which the kubelet starts them, each
 // after its image is there: the helper first, so that sources come while the
 // other images are pulled; the build last, so that no script runs before the
 // services were started. There is no init container: each costs about a second.
 func (e *Executor) pod(plan *job.Plan, policies *policyList, attempt int) (*corev1.Pod, error) {
-	build, err := e.buildContainer(plan, policies.policy(containerBuild))
+	where, err := e.spot(plan)
+	if err != nil {
+		return nil, err
+	}
+	build, err := e.buildContainer(plan, policies.policy(containerBuild), where.build)
 	if err != nil {
 		return nil, err
 	}
@@ -44,12 +48,12 @@ func (e *Executor) pod(plan *job.Plan, policies *policyList, attempt int) (*core
 			ActiveDeadlineSeconds:         seconds(plan.Timeout + e.cfg.PollTimeout + deadlineSlack),
 			TerminationGracePeriodSeconds: seconds(e.cfg.TerminationGracePeriod),
 			EnableServiceLinks:            &noLinks,
-			ServiceAccountName:            e.cfg.ServiceAccount,
+			ServiceAccountName:            where.serviceAccount,
 			AutomountServiceAccountToken:  e.cfg.AutomountServiceAccountToken,
 			ImagePullSecrets:              e.imagePullSecrets(plan),
 			SecurityContext:               e.cfg.PodSecurityContext.DeepCopy(),
-			NodeSelector:                  e.cfg.NodeSelector,
-			Tolerations:                   e.cfg.tolerations,
+			NodeSelector:                  where.nodeSelector,
+			Tolerations:                   where.tolerations,
 			Affinity:                      e.cfg.Affinity,
 			PriorityClassName:             e.cfg.PriorityClassName,
 			SchedulerName:                 e.cfg.SchedulerName,

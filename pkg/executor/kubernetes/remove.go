@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -23,18 +22,25 @@ func (e *Executor) Remove(ctx context.Context, task executor.Task) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, removeTimeout,
 		fmt.Errorf("not gone after %v; look for finalizers or a lost node", removeTimeout))
 	defer cancel()
-	var group errgroup.Group
-	for n := range e.podCount(task.Plan) {
-		group.Go(func() error { return e.removePod(ctx, podName(e.id, task.Plan, n)) })
-	}
-	for _, name := range e.secretNames(task.Plan) {
-		group.Go(func() error { return e.deleteSecret(ctx, name) })
-	}
-	if err := group.Wait(); err != nil {
-		return err
+	if e.checkNamespace(task.Plan) == nil { // otherwise nothing was created, and runnerd may not even look
+		if err := e.removeAll(ctx, task.Plan); err != nil {
+			return err
+		}
 	}
 	e.release(task.Plan.JobID)
 	return nil
+}
+
+func (e *Executor) removeAll(ctx context.Context, plan *job.Plan) error {
+	namespace := e.namespace(plan)
+	var group errgroup.Group
+	for n := range e.podCount(plan) {
+		group.Go(func() error { return e.removePod(ctx, namespace, podName(e.id, plan, n)) })
+	}
+	for _, name := range e.secretNames(plan) {
+		group.Go(func() error { return e.deleteSecret(ctx, namespace, name) })
+	}
+	return group.Wait()
 }
 
 // podCount is the most pods that Run can have made for plan.
@@ -46,10 +52,11 @@ func (e *Executor) podCount(plan *job.Plan) int {
 	return policies.attempts()
 }
 
-func (e *Executor) removePod(ctx context.Context, name string) error {
-	view := e.pods.view(e.cfg.Namespace, name)
-	defer e.pods.drop(view)
-	if err := e.deletePod(ctx, name, seconds(e.cfg.CleanupGracePeriod)); err != nil {
+func (e *Executor) removePod(ctx context.Context, namespace, name string) error {
+	pods := e.pods[namespace]
+	view := pods.view(name)
+	defer pods.drop(view)
+	if err := e.deletePod(ctx, namespace, name, seconds(e.cfg.CleanupGracePeriod)); err != nil {
 		return err
 	}
 	ask := time.NewTimer(0)
@@ -64,7 +71,7 @@ func (e *Executor) removePod(ctx context.Context, name string) error {
 			return fmt.Errorf("delete pod %q: %w", name, context.Cause(ctx))
 		case <-changed:
 		case <-ask.C:
-			_, err := e.client.API.CoreV1().Pods(e.cfg.Namespace).Get(ctx, name, metav1.GetOptions{})
+			_, err := e.client.API.CoreV1().Pods(namespace).Get(ctx, name, metav1.GetOptions{})
 			if apierrors.IsNotFound(err) {
 				return nil
 			}
@@ -73,9 +80,9 @@ func (e *Executor) removePod(ctx context.Context, name string) error {
 	}
 }
 
-func (e *Executor) deleteSecret(ctx context.Context, name string) error {
+func (e *Executor) deleteSecret(ctx context.Context, namespace, name string) error {
 	err := retry(ctx, removeTimeout, func(error) {}, func() error {
-		err := e.client.API.CoreV1().Secrets(e.cfg.Namespace).Delete(ctx, name, metav1.DeleteOptions{})
+		err := e.client.API.CoreV1().Secrets(namespace).Delete(ctx, name, metav1.DeleteOptions{})
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
@@ -85,46 +92,4 @@ func (e *Executor) deleteSecret(ctx context.Context, name string) error {
 		return fmt.Errorf("delete Secret %q: %w", name, err)
 	}
 	return nil
-}
-
-// Sweep deletes the pods and Secrets of this runner entry that no job of this
-// process claims: what an earlier process left behind. It returns how many pods
-// it deleted, and goes on after an error.
-//
-// Secrets of a process that died before it created the pod are found only where
-// runnerd may list Secrets; it needs that for nothing else.
-func (e *Executor) Sweep(ctx context.Context) (pods int, err error) {
-	list := metav1.ListOptions{LabelSelector: selector(e.id)}
-	found, err := e.client.API.CoreV1().Pods(e.cfg.Namespace).List(ctx, list)
-	if err != nil {
-		return 0, fmt.Errorf("sweep: list pods: %w", err)
-	}
-	var problems []error
-	for i := range found.Items {
-		pod := &found.Items[i]
-		if e.isClaimed(jobOf(pod.Labels)) || pod.DeletionTimestamp != nil {
-			continue
-		}
-		if err := e.deletePod(ctx, pod.Name, seconds(e.cfg.CleanupGracePeriod)); err != nil {
-			problems = append(problems, fmt.Errorf("sweep: %w", err))
-			continue
-		}
-		pods++
-	}
-	secrets, err := e.client.API.CoreV1().Secrets(e.cfg.Namespace).List(ctx, list)
-	if apierrors.IsForbidden(err) {
-		return pods, errors.Join(problems...)
-	}
-	if err != nil {
-		return pods, errors.Join(append(problems, fmt.Errorf("sweep: list Secrets: %w", err))...)
-	}
-	for i := range secrets.Items {
-		if e.isClaimed(jobOf(secrets.Items[i].Labels)) {
-			continue
-		}
-		if err := e.deleteSecret(ctx, secrets.Items[i].Name); err != nil {
-			problems = append(problems, fmt.Errorf("sweep: %w", err))
-		}
-	}
-	return pods, errors.Join(problems...)
 }

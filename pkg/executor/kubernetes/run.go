@@ -21,8 +21,8 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	out.info(fmt.Sprintf("Using Kubernetes namespace: %s", e.cfg.Namespace))
-	out.info(fmt.Sprintf("Using Kubernetes executor with image %s ...", plan.Image.Name))
+	out.info(fmt.Sprintf("Using Kubernetes namespace: %s", e.namespace(plan)))
+	out.info(fmt.Sprintf("Using Kubernetes executor with image %s ...", describe(plan.Image)))
 	for n := 0; ; n++ {
 		outcome, err := e.attempt(ctx, task, out, policies, n)
 		var pull *pullError
@@ -36,7 +36,7 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 		e.log.Info("image pull failed; trying the next pull policy",
 			zap.Int64("job", plan.JobID), zap.String("container", pull.container), zap.String("policy", string(next)), zap.Error(err))
 		out.warn(fmt.Sprintf("%s; trying again with pull policy %s", pull.failure.Message, next))
-		if err := e.deletePod(ctx, podName(e.id, plan, n), seconds(e.cfg.CleanupGracePeriod)); err != nil {
+		if err := e.deletePod(ctx, e.namespace(plan), podName(e.id, plan, n), seconds(e.cfg.CleanupGracePeriod)); err != nil {
 			return job.Outcome{}, err
 		}
 	}
@@ -57,8 +57,9 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	view := e.pods.view(e.cfg.Namespace, pod.Name)
-	defer e.pods.drop(view)
+	pods := e.pods[pod.Namespace]
+	view := pods.view(pod.Name)
+	defer pods.drop(view)
 
 	a := newAttempt(e, task, out, view)
 	ctx, cancel := context.WithCancel(ctx)

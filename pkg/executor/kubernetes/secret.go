@@ -77,7 +77,7 @@ func registryKey(url string) string {
 func (e *Executor) secret(plan *job.Plan, name string, kind corev1.SecretType, data map[string][]byte) *corev1.Secret {
 	immutable := true
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: e.cfg.Namespace, Labels: e.ownLabels(plan)},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: e.namespace(plan), Labels: e.ownLabels(plan)},
 		Type:       kind, Data: data, Immutable: &immutable,
 	}
 }

@@ -14,7 +14,9 @@ import (
 // settings are a checked Config, as Kubernetes writes it.
 type settings struct {
 	Config
+	namespaces                  []string // all of them, each once
 	build, helper, service, pod corev1.ResourceRequirements
+	classes                     map[string]corev1.ResourceRequirements // of the build container
 	tolerations                 []corev1.Toleration
 	dnsPolicy                   corev1.DNSPolicy
 }
@@ -34,8 +36,13 @@ func check(cfg Config) (*settings, error) {
 	if s.Namespace == "" {
 		s.Namespace = "default"
 	}
-	if problems := validation.IsDNS1123Label(s.Namespace); len(problems) > 0 {
-		note(fmt.Errorf("namespace: %q: not the name of a namespace, and variables in it are not supported: %s", s.Namespace, strings.Join(problems, "; ")))
+	note(checkNamespaceName("namespace", s.Namespace))
+	s.namespaces = []string{s.Namespace}
+	for _, namespace := range s.Namespaces {
+		note(checkNamespaceName("namespaces", namespace))
+		if !slices.Contains(s.namespaces, namespace) {
+			s.namespaces = append(s.namespaces, namespace)
+		}
 	}
 	if s.PollTimeout <= 0 {
 		s.PollTimeout = defaultPollTimeout
@@ -52,6 +59,8 @@ func check(cfg Config) (*settings, error) {
 	var err error
 	s.build, err = requirements("", s.Build)
 	note(err)
+	s.classes, err = classes(s.build, s.Classes)
+	note(err)
 	s.helper, err = requirements("helper_", s.Helper)
 	note(err)
 	s.service, err = requirements("service_", s.Service)
@@ -63,6 +72,13 @@ func check(cfg Config) (*settings, error) {
 	s.dnsPolicy, err = dnsPolicy(s.DNSPolicy)
 	note(err)
 	return s, errors.Join(problems...)
+}
+
+func checkNamespaceName(key, name string) error {
+	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
+		return fmt.Errorf("%s: %q: not the name of a namespace, and variables in it are not supported: %s", key, name, strings.Join(problems, "; "))
+	}
+	return nil
 }
 
 // tolerations translates "key=value" → effect, in the order of the keys.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/runnerd/runnerd/pkg/job"
 )
@@ -27,6 +28,16 @@ func (s podState) terminated(container string) *corev1.ContainerStateTerminated 
 		return c.State.Terminated
 	}
 	return nil
+}
+
+// memoryLimit is what a container may use, as the cluster has it.
+func memoryLimit(pod *corev1.Pod, container string) (limit resource.Quantity, ok bool) {
+	for _, c := range pod.Spec.Containers {
+		if c.Name == container {
+			limit, ok = c.Resources.Limits[corev1.ResourceMemory]
+		}
+	}
+	return limit, ok
 }
 
 // scheduled reports whether the pod has, or had, a node.

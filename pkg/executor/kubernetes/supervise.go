@@ -83,7 +83,7 @@ func (a *attempt) judge(ctx context.Context, state podState, now time.Time) (due
 func (a *attempt) cancel(ctx context.Context) {
 	a.canceled = true
 	a.background.Go(func() {
-		if err := a.e.annotate(ctx, a.pod, annotationSignal, "cancel"); err != nil && ctx.Err() == nil {
+		if err := a.e.annotate(ctx, a.view.namespace, a.pod, annotationSignal, "cancel"); err != nil && ctx.Err() == nil {
 			a.log.Warn("cancel job; the pod will be deleted", zap.Error(err))
 		}
 		close(a.cancelSent)

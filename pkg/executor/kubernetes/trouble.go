@@ -109,29 +109,32 @@ func wrongArchitecture(message string) bool { return strings.Contains(message, "
 
 // failure says it to the job's author.
 func (e *Executor) failure(plan *job.Plan, t *trouble) *job.Failure {
-	host := registryHost(t.image)
+	host, image := registryHost(t.image), t.image
+	if written, ok := imageOf(plan, t.container); ok && written.Pinned != "" {
+		image = describe(written)
+	}
 	switch {
 	case t.state == "ErrImageNeverPull":
 		return job.Failf(t.reason, "image %q of container %s is not on the node, and its pull policy is never; "+
-			"allow if-not-present or put the image on the node", t.image, t.container)
+			"allow if-not-present or put the image on the node", image, t.container)
 	case t.state == "InvalidImageName":
-		return job.Failf(t.reason, "image %q of container %s is not a valid image name: %s", t.image, t.container, t.message)
+		return job.Failf(t.reason, "image %q of container %s is not a valid image name: %s", image, t.container, t.message)
 	case t.pull && t.heals:
 		return job.Failf(t.reason, "image %q of container %s could not be pulled from %s within %v: %s (%s)",
-			t.image, t.container, host, pullBudget, tidy(t.message), e.credentialsNote(plan, host))
+			image, t.container, host, pullBudget, tidy(t.message), e.credentialsNote(plan, host))
 	case t.pull:
 		return job.Failf(t.reason, "image %q of container %s cannot be pulled from %s: %s (%s); check the name and who may read it",
-			t.image, t.container, host, tidy(t.message), e.credentialsNote(plan, host))
+			image, t.container, host, tidy(t.message), e.credentialsNote(plan, host))
 	case t.container == containerBuild && noProgram(t.message):
-		return job.Failf(t.reason, "image %q has no shell: a job's image needs sh (%s)", t.image, tidy(t.message))
+		return job.Failf(t.reason, "image %q has no shell: a job's image needs sh (%s)", image, tidy(t.message))
 	case t.container == containerHelper && noProgram(t.message):
 		return job.Failf(t.reason, "helper_image %q has no %s: use runnerd's helper image of this version (%s)", t.image, agentPath, tidy(t.message))
 	case wrongArchitecture(t.message):
-		return job.Failf(t.reason, "image %q of container %s is built for another processor than the node's: %s", t.image, t.container, tidy(t.message))
+		return job.Failf(t.reason, "image %q of container %s is built for another processor than the node's: %s", image, t.container, tidy(t.message))
 	case t.heals:
-		return job.Failf(t.reason, "container %s (image %q) did not start within %v: %s: %s", t.container, t.image, pullBudget, t.state, tidy(t.message))
+		return job.Failf(t.reason, "container %s (image %q) did not start within %v: %s: %s", t.container, image, pullBudget, t.state, tidy(t.message))
 	}
-	return job.Failf(t.reason, "container %s (image %q) cannot start: %s: %s", t.container, t.image, t.state, tidy(t.message))
+	return job.Failf(t.reason, "container %s (image %q) cannot start: %s: %s", t.container, image, t.state, tidy(t.message))
 }
 
 // tidy makes a kubelet's message one line of bearable length.

@@ -12,17 +12,18 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// A podWatcher sees all pods of an executor through one watch and tells each
-// job of its own.
+// A podWatcher sees all pods of an executor in one namespace through one watch
+// and tells each job of its own.
 type podWatcher struct {
-	informer cache.SharedIndexInformer
+	namespace string
+	informer  cache.SharedIndexInformer
 
 	mu    sync.Mutex
 	views map[string]*podView // by pod name
 }
 
 func newPodWatcher(api kubernetes.Interface, namespace, selector string) *podWatcher {
-	w := &podWatcher{views: map[string]*podView{}}
+	w := &podWatcher{namespace: namespace, views: map[string]*podView{}}
 	w.informer = informers.NewFilteredPodInformer(api, namespace, 0, cache.Indexers{}, func(o *metav1.ListOptions) {
 		o.LabelSelector = selector
 	})
@@ -31,7 +32,7 @@ func newPodWatcher(api kubernetes.Interface, namespace, selector string) *podWat
 
 func (w *podWatcher) run(ctx context.Context) error {
 	if err := w.informer.SetTransform(slim); err != nil {
-		return fmt.Errorf("watch pods: %w", err)
+		return fmt.Errorf("watch pods of namespace %q: %w", w.namespace, err)
 	}
 	handler, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { w.tell(o, false) },
@@ -44,7 +45,7 @@ func (w *podWatcher) run(ctx context.Context) error {
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("watch pods: %w", err)
+		return fmt.Errorf("watch pods of namespace %q: %w", w.namespace, err)
 	}
 	defer func() { _ = w.informer.RemoveEventHandler(handler) }()
 	w.informer.RunWithContext(ctx)
@@ -82,12 +83,12 @@ func (w *podWatcher) tell(o any, gone bool) {
 
 // view subscribes to a pod, which need not exist yet; end it with drop. A pod
 // has one view at a time.
-func (w *podWatcher) view(namespace, name string) *podView {
-	v := &podView{name: name, changed: make(chan struct{})}
+func (w *podWatcher) view(name string) *podView {
+	v := &podView{namespace: w.namespace, name: name, changed: make(chan struct{})}
 	w.mu.Lock()
 	w.views[name] = v
 	w.mu.Unlock()
-	if o, ok, err := w.informer.GetStore().GetByKey(namespace + "/" + name); err == nil && ok {
+	if o, ok, err := w.informer.GetStore().GetByKey(w.namespace + "/" + name); err == nil && ok {
 		w.tell(o, false)
 	}
 	return v
@@ -109,7 +110,7 @@ type podState struct {
 
 // A podView is one pod as the informer sees it.
 type podView struct {
-	name string
+	namespace, name string
 
 	mu      sync.Mutex
 	state   podState
