@@ -53,6 +53,11 @@ type Config struct {
 	DNSConfig   *corev1.PodDNSConfig
 	HostAliases []corev1.HostAlias
 
+	// ReservedHosts are host names, without ports, that no service may have: the
+	// helper sends credentials to them, and a service's names lead to the service
+	// for the helper as well.
+	ReservedHosts []string
+
 	// PollTimeout is how long a pod may take from its creation until helper and
 	// build run; 0 is 3 minutes.
 	PollTimeout time.Duration

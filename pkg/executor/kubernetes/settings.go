@@ -19,6 +19,7 @@ type settings struct {
 	classes                     map[string]corev1.ResourceRequirements // of the build container
 	tolerations                 []corev1.Toleration
 	dnsPolicy                   corev1.DNSPolicy
+	reservedHosts               map[string]bool // as hostKey has them
 }
 
 // check fills in defaults and translates; the error joins all that is wrong.
@@ -71,6 +72,12 @@ func check(cfg Config) (*settings, error) {
 	note(err)
 	s.dnsPolicy, err = dnsPolicy(s.DNSPolicy)
 	note(err)
+	s.reservedHosts = map[string]bool{}
+	for _, host := range s.ReservedHosts {
+		if key := hostKey(host); key != "" {
+			s.reservedHosts[key] = true
+		}
+	}
 	return s, errors.Join(problems...)
 }
 
