@@ -316,17 +316,19 @@ func TestTokenIsReadForEachQuestion(t *testing.T) {
 
 func TestErrorsDoNotShowTheToken(t *testing.T) {
 	for name, handle := range map[string]http.HandlerFunc{
-		"message": func(w http.ResponseWriter, r *http.Request) { http.Error(w, "bad "+r.Header.Get(privateToken), 403) },
+		"message": func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "bad "+r.Header.Get(privateToken), http.StatusForbidden)
+		},
 		"location": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Location", "http://x.example.com/"+r.Header.Get(privateToken))
-			w.WriteHeader(302)
+			w.WriteHeader(http.StatusFound)
 		},
 		"answer": func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, `{"id": 1, "created_at": %q}`, r.Header.Get(privateToken))
 		},
 		"request": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Request-Id", r.Header.Get(privateToken))
-			w.WriteHeader(400)
+			w.WriteHeader(http.StatusBadRequest)
 		},
 	} {
 		h := serve(t, handle)
