@@ -73,35 +73,42 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 	}
 }
 
-// create creates Secrets and pod. It returns true when the job was canceled
-// before the pod was there.
-func (a *attempt) create(ctx context.Context, pod *corev1.Pod) (canceled bool, err error) {
+// create creates Secrets and pod and returns the pod as the cluster has it; nil
+// without an error when the job was canceled before it was there.
+func (a *attempt) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, error) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	done := make(chan error, 1)
+	type result struct {
+		pod *corev1.Pod
+		err error
+	}
+	done := make(chan result, 1)
 	a.background.Go(func() {
 		if err := a.e.createSecrets(inner, a.plan, a.slow("create Secret")); err != nil {
-			done <- err
+			done <- result{err: err}
 			return
 		}
 		created, err := a.e.createPod(inner, pod, a.slow("create pod"))
-		done <- err
+		done <- result{created, err}
 		if err == nil {
 			a.background.Go(func() { a.e.ownSecrets(ctx, a.plan, created) })
 		}
 	})
 	for {
 		select {
-		case err := <-done:
-			if ctx.Err() != nil {
-				return false, context.Cause(ctx)
+		case r := <-done:
+			switch {
+			case ctx.Err() != nil:
+				return nil, context.Cause(ctx)
+			case r.err != nil:
+				return nil, r.err
 			}
-			return false, err
+			return r.pod, nil
 		case signal := <-a.signals:
 			if signal == job.CancelGracefully {
 				cancel()
-				a.log.Debug("creation cut short by a cancel", zap.Error(<-done))
-				return true, nil
+				a.log.Debug("creation cut short by a cancel", zap.Error((<-done).err))
+				return nil, nil
 			}
 		}
 	}

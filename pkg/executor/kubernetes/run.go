@@ -60,6 +60,9 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 	if err != nil {
 		return job.Outcome{}, err
 	}
+	if err := admit(task, pod); err != nil {
+		return job.Outcome{}, err
+	}
 	pods := e.pods[pod.Namespace]
 	view := pods.view(pod.Name)
 	defer pods.drop(view)
@@ -69,8 +72,12 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 	// The order matters: end what runs, then wait for it.
 	defer a.background.Wait()
 	defer cancel()
-	if canceled, err := a.create(ctx, pod); err != nil || canceled {
+	created, err := a.create(ctx, pod)
+	if err != nil || created == nil {
 		return canceledOutcome(), err
+	}
+	if err := a.admitAgain(ctx, task, pod, created); err != nil {
+		return job.Outcome{}, err
 	}
 	followed := make(chan error, 1)
 	a.background.Go(func() { followed <- a.follower.run(ctx) })
