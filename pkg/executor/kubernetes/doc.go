@@ -16,5 +16,6 @@
 //
 // A job's objects are in the namespace that its plan's Placement names, which has
 // to be one of Config's. What runnerd may do in each of them: pods create, get,
-// list, watch, patch, delete; pods/log get; secrets create, get, patch, delete.
+// list, watch, patch, delete; pods/log get; secrets create, get, patch, delete;
+// events create, where verdicts are recorded.
 package kubernetes

@@ -64,6 +64,26 @@ func TestDefaultAliases(t *testing.T) {
 	}
 }
 
+func TestCutEndsAtACharacter(t *testing.T) {
+	for _, tt := range []struct {
+		in    string
+		limit int
+		want  string
+	}{
+		{"", 4, ""},
+		{"abcd", 4, "abcd"},
+		{"abcde", 4, "abcd"},
+		{"abcé", 4, "abc"},
+		{"ab€", 4, "ab"},
+		{"a\xffb", 9, "a\uFFFDb"},
+		{"a\xffb", 3, "a"},
+	} {
+		if got := cut(tt.in, tt.limit); got != tt.want {
+			t.Errorf("cut(%q, %d) = %q, want %q", tt.in, tt.limit, got, tt.want)
+		}
+	}
+}
+
 func TestPinnedImagesInMessages(t *testing.T) {
 	pinned := "docker.io/library/debian@sha256:" + strings.Repeat("0f", 32)
 	plan := &job.Plan{

@@ -67,7 +67,13 @@ func (e *Executor) metadata(plan *job.Plan, name string) metav1.ObjectMeta {
 	} {
 		meta.Labels[key] = labelValue(value)
 	}
-	maps.Copy(meta.Annotations, map[string]string{
+	maps.Copy(meta.Annotations, jobAnnotations(plan))
+	return meta
+}
+
+// jobAnnotations tell people which job an object is for.
+func jobAnnotations(plan *job.Plan) map[string]string {
+	return map[string]string{
 		"job.runner.gitlab.com/id":         strconv.FormatInt(plan.JobID, 10),
 		"job.runner.gitlab.com/url":        plan.JobURL,
 		"job.runner.gitlab.com/sha":        plan.SHA,
@@ -76,11 +82,10 @@ func (e *Executor) metadata(plan *job.Plan, name string) metav1.ObjectMeta {
 		"job.runner.gitlab.com/name":       plan.JobName,
 		"job.runner.gitlab.com/timeout":    plan.Timeout.String(),
 		"project.runner.gitlab.com/id":     strconv.FormatInt(plan.ProjectID, 10),
-	})
-	return meta
+	}
 }
 
-// ownLabels are the labels of the pod and of its Secrets.
+// ownLabels are the labels of the pod, of its Secrets and of Events about it.
 func (e *Executor) ownLabels(plan *job.Plan) map[string]string {
 	return map[string]string{
 		labelManager: labelValue(e.id.SystemID),
