@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/runnerd/runnerd/pkg/config"
@@ -27,7 +29,7 @@ func (a *app) load() (*config.Config, []config.Warning, error) {
 // checkPolicy reports what pkg/policy refuses: it knows images and rules better
 // than pkg/config does.
 func checkPolicy(path string, data []byte, c *config.Config) error {
-	var problems []error
+	var problems []*config.Problem
 	for i, r := range c.Runners {
 		_, err := policy.New(policyConfig(r))
 		if err == nil {
@@ -38,7 +40,12 @@ func checkPolicy(path string, data []byte, c *config.Config) error {
 			problems = append(problems, &config.Problem{File: path, Line: config.Line(data, key), Key: key, Message: found.Message})
 		}
 	}
-	return errors.Join(problems...)
+	slices.SortStableFunc(problems, func(a, b *config.Problem) int { return cmp.Compare(a.Line, b.Line) })
+	var joined []error
+	for _, p := range problems {
+		joined = append(joined, p)
+	}
+	return errors.Join(joined...)
 }
 
 // policyProblems takes an error of policy.New apart.

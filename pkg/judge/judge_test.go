@@ -295,7 +295,7 @@ func TestWritesDown(t *testing.T) {
 	fields := logged[0].ContextMap()
 	for key, want := range map[string]any{
 		"outcome": "denied", "rule": "allowed_images", "project_path": "group/shop", "ref": "main", "ref_kind": "branch",
-		"protected": "true", "user": `"alice"`, "source": `"push"`, "image": "registry/[MASKED]",
+		"protected": "true", "user": "alice", "source": "push", "image": "registry/[MASKED]",
 	} {
 		if fields[key] != want {
 			t.Errorf("audit line: %s = %v, want %v", key, fields[key], want)

@@ -44,8 +44,8 @@ func (j *Judge) audit(jb *job.Job, plan *job.Plan, v Verdict) {
 		zap.String("outcome", v.Outcome()), zap.String("rule", v.Rule), zap.String("rule_key", v.Key),
 		zap.Int64("job", jb.ID), zap.Int64("project", f.ProjectID), zap.String("project_path", f.Project), zap.Int64("pipeline", jb.PipelineID),
 		zap.String("job_name", f.Job), zap.String("ref_kind", kind), zap.String("ref", name), zap.String("sha", jb.Git.SHA),
-		zap.String("protected", f.Protected.String()), zap.String("source", f.Source.String()),
-		zap.Int64("user_id", f.UserID), zap.String("user", f.User.String()), zap.String("environment", f.Environment.String()),
+		zap.String("protected", f.Protected.String()), zap.String("source", f.Source.Plain()),
+		zap.Int64("user_id", f.UserID), zap.String("user", f.User.Plain()), zap.String("environment", f.Environment.Plain()),
 		zap.String("image", masked(plan, f.Image.Reference())),
 	}
 	if len(f.Services) > 0 {

@@ -52,10 +52,18 @@ func (t Text) known() (string, bool) {
 	return t.Values[0], true
 }
 
-// String returns the value, or why it is not known.
+// String returns the value in quotes, or why it is not known.
 func (t Text) String() string {
 	if v, ok := t.known(); ok {
 		return strconv.Quote(v)
+	}
+	return t.Plain()
+}
+
+// Plain returns the value as it is, or why it is not known.
+func (t Text) Plain() string {
+	if v, ok := t.known(); ok {
+		return v
 	}
 	return "unknown (" + t.Doubt + ")"
 }
