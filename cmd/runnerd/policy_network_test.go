@@ -24,6 +24,7 @@ const (
 	toGitLab = "[[runners.policy.network.gitlab]]\ncidr = \"10.20.0.5/32\"\nports = [443]\n"
 	toDB     = "[[runners.policy.network.tiers]]\nname = \"trusted\"\negress = [{ namespace = \"db\", pods = { app = \"postgres\" }, ports = [5432] }]\n"
 	toWeb    = "[[runners.policy.network.tiers]]\nname = \"trusted\"\negress = [{ cidr = \"0.0.0.0/0\", except = [\"169.254.169.254/32\"], udp_ports = [443] }]\n"
+	toNobody = "[[runners.policy.network.tiers]]\nname = \"trusted\"\n"
 	deploy   = "[[runners.policy.rules]]\nname = \"deploy\"\naction = \"shape\"\nrefs = [\"main\"]\nnamespace = \"deploy\"\nnetwork_tier = \"trusted\"\n"
 )
 
@@ -61,7 +62,7 @@ func TestPolicyNetwork(t *testing.T) {
 			[]string{"ci/runnerd-jobs"},
 		},
 		"one namespace": {
-			networkEntry("a", "ci", labelled+toGitLab+deploy),
+			networkEntry("a", "ci", labelled+toGitLab+toNobody+deploy),
 			[]string{"--namespace", "deploy"},
 			[]string{"deploy/runnerd-jobs"},
 		},
@@ -202,7 +203,7 @@ func TestPolicyNetworkRefuses(t *testing.T) {
 			`runnerd: no [[runners]] entry in "config.toml" is the one asked for; see runnerd list`,
 		},
 		"no such namespace": {
-			networkEntry("a", "ci", labelled+deploy),
+			networkEntry("a", "ci", labelled+toNobody+deploy),
 			[]string{"--namespace", "x"},
 			`runnerd: --namespace "x": no job's pod gets there; write one of ["ci" "deploy"]`,
 		},
@@ -219,8 +220,12 @@ func TestPolicyNetworkRefuses(t *testing.T) {
 			`runnerd: namespace "ci": runners "a" and "b" both have jobs in the network tier "trusted", with different egress`,
 		},
 		"a tier that one uses and the other opens": {
-			networkEntry("a", "deploy", labelled+toDB) + networkEntry("b", "ci", labelled+deploy), nil,
+			networkEntry("a", "deploy", labelled+toDB) + networkEntry("b", "ci", labelled+toNobody+deploy), nil,
 			`runnerd: namespace "deploy": runners "a" and "b" both have jobs in the network tier "trusted", with different egress`,
+		},
+		"the tier of all jobs of one, which the other opens": {
+			networkEntry("a", "ci", labelled+strings.Replace(toDB, "trusted", "default", 1)) + networkEntry("b", "ci", labelled), nil,
+			`runnerd: namespace "ci": runners "a" and "b" both have jobs in the network tier "default", with different egress`,
 		},
 		"two clusters": {
 			networkEntry("a", "ci", labelled) + networkEntry("b", "ci", "context = \"two\"\n"+labelled), nil,
