@@ -177,7 +177,7 @@ func (d *daemon) executor(e *entry) (executor.Executor, error) {
 	id := kubernetes.Identity{
 		SystemID: d.systemID, RunnerName: e.config.Name, ShortToken: gitlab.ShortToken(e.config.Token), GitLabURL: e.config.URL,
 	}
-	e.pods, err = kubernetes.New(client, id, podConfig(e.config.Kubernetes, d.build), e.log)
+	e.pods, err = kubernetes.New(client, id, podConfig(e.config, d.build), e.log)
 	return e.pods, err
 }
 

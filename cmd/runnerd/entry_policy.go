@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/runnerd/runnerd/pkg/config"
+	"github.com/runnerd/runnerd/pkg/executor/kubernetes"
 	"github.com/runnerd/runnerd/pkg/gitlab"
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/judge"
@@ -31,6 +32,9 @@ func (d *daemon) judge(e *entry, id metrics.Runner) (*judge.Judge, error) {
 	if p.NetworkPolicy {
 		o.NetworkTier = p.NetworkTier
 	}
+	if p.Events && e.pods != nil {
+		o.Recorder = recorder{e.pods}
+	}
 	if p.GitLab.Asks() {
 		if e.facts, err = gitlab.NewFacts(d.factsConfig(e.config)); err != nil {
 			return nil, err
@@ -38,6 +42,19 @@ func (d *daemon) judge(e *entry, id metrics.Runner) (*judge.Judge, error) {
 		o.GitLab = askedGitLab{e.facts}
 	}
 	return judge.New(o), nil
+}
+
+// recorder writes decisions into the cluster as events.
+type recorder struct{ pods *kubernetes.Executor }
+
+func (r recorder) Record(ctx context.Context, plan *job.Plan, d policy.Decision) error {
+	message := d.Reason
+	if message == "" {
+		message = "rule " + d.Rule + ": " + d.Fact
+	}
+	return r.pods.Record(ctx, plan, kubernetes.Verdict{
+		Denied: d.Action == policy.Deny, Audit: d.Audit, Rule: d.Rule, Message: message,
+	})
 }
 
 // factsConfig says how GitLab is asked about an entry's jobs.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"maps"
+	"net"
+	"net/url"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,10 +26,13 @@ func connection(k config.Kubernetes, build buildInfo) kubernetes.Connection {
 	}
 }
 
-// podConfig translates [runners.kubernetes] for the executor.
-func podConfig(k config.Kubernetes, build buildInfo) kubernetes.Config {
+// podConfig translates [runners.kubernetes] for the executor, with what the
+// policy's rules may choose.
+func podConfig(r config.Runner, build buildInfo) kubernetes.Config {
+	k := r.Kubernetes
 	c := kubernetes.Config{
-		Namespace: k.Namespace, HelperImage: k.HelperImage,
+		Namespace: k.Namespace, Namespaces: shapedNamespaces(r.Policy), HelperImage: k.HelperImage,
+		Classes: resourceClasses(k.ResourceClasses), ReservedHosts: reservedHosts(r),
 		PullPolicies: k.PullPolicy, AllowedPullPolicies: k.AllowedPullPolicies,
 		ImagePullSecrets: k.ImagePullSecrets, UseServiceAccountImagePullSecrets: k.UseServiceAccountImagePullSecrets,
 		ServiceAccount: k.ServiceAccount, AutomountServiceAccountToken: k.AutomountServiceAccountToken.Ptr(),
@@ -54,6 +59,44 @@ func podConfig(k config.Kubernetes, build buildInfo) kubernetes.Config {
 		c.HelperImage = helperImage + ":" + build.Version
 	}
 	return c
+}
+
+// shapedNamespaces are those that rules may put a pod into.
+func shapedNamespaces(p config.Policy) []string {
+	var names []string
+	for _, rule := range p.Rules {
+		if rule.Namespace != "" && !slices.Contains(names, rule.Namespace) {
+			names = append(names, rule.Namespace)
+		}
+	}
+	return names
+}
+
+// reservedHosts are those that the helper talks to: a service of that name would
+// get the job's credentials for git, or the URLs of its caches.
+func reservedHosts(r config.Runner) []string {
+	var hosts []string
+	for _, address := range []string{r.URL, r.CloneURL} {
+		if u, err := url.Parse(address); err == nil && u.Hostname() != "" {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	if hasCache(r) {
+		host, _, err := net.SplitHostPort(r.Cache.S3.ServerAddress)
+		if err != nil {
+			host = r.Cache.S3.ServerAddress // it has no port
+		}
+		hosts = append(hosts, host, r.Cache.S3.BucketName+"."+host)
+	}
+	return hosts
+}
+
+func resourceClasses(classes map[string]config.ResourceClass) map[string]kubernetes.ResourceList {
+	out := map[string]kubernetes.ResourceList{}
+	for name, c := range classes {
+		out[name] = kubernetes.ResourceList(c)
+	}
+	return out
 }
 
 func resources(r config.Resources) kubernetes.ResourceList {
