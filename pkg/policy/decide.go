@@ -58,13 +58,15 @@ func (r *Rules) denyRef(s *subject) (denial, bool) {
 		return denial{}, false
 	}
 	kind, name := s.RefName()
+	known := "false"
 	reason := fmt.Sprintf("ref %q is not protected, and this runner takes jobs of protected refs only", name)
 	if s.Protected.Value == job.Unset {
+		known = "unknown"
 		reason = fmt.Sprintf("it is not certain whether ref %q is protected (%s), and this runner takes jobs of protected refs only", name, s.Protected.Doubt)
 	}
 	return denial{
 		rule: RuleProtected, key: "policy." + RuleProtected,
-		fact:    fmt.Sprintf("protected = %s, ref = %s (%s)", s.Protected, name, kind),
+		fact:    fmt.Sprintf("protected = %s, ref = %s (%s)", known, name, kind),
 		allowed: []string{"protected branches and tags"}, reason: reason,
 	}, true
 }

@@ -34,27 +34,30 @@ const patience = 2 * time.Minute
 
 // A site is one GitLab, one daemon and one namespace for its jobs.
 type site struct {
-	t         testing.TB
-	gitlab    *standin.Server
-	runner    *standin.Runner
-	hello     *standin.Repository
-	namespace string
-	config    string // path
-	listen    string // the daemon's metrics and health
-	daemon    *exec.Cmd
-	log       *os.File
-	exited    chan error
+	t          testing.TB
+	gitlab     *standin.Server
+	runner     *standin.Runner
+	hello      *standin.Repository
+	namespace  string
+	namespaces []string // all of them
+	config     string   // path
+	listen     string   // the daemon's metrics and health
+	daemon     *exec.Cmd
+	log        *os.File
+	exited     chan error
 }
 
 // options of a site; the zero value is one runner with concurrent = 4.
 type options struct {
 	gitlab     standin.Options
 	concurrent int
-	runner     string // lines for [[runners]]
-	kubernetes string // lines for [runners.kubernetes]
-	policy     string // lines for [runners.policy]
-	cache      string // tables [runners.cache] and below
-	executor   string // kubernetes
+	runner     string               // lines for [[runners]]
+	kubernetes string               // lines for [runners.kubernetes]
+	policy     string               // lines for [runners.policy]
+	cache      string               // tables [runners.cache] and below
+	executor   string               // kubernetes
+	namespaces []string             // further ones; NAMESPACE-x in the texts above is that of x
+	more       func(s *site) string // further entries of the config file
 }
 
 // start brings a site up and, when the test ends, checks that the daemon ends
@@ -66,7 +69,10 @@ func start(t testing.TB, o options) *site {
 	}
 	o.gitlab.RequestConcurrency, o.gitlab.Concurrent = 1, o.concurrent
 	s := &site{t: t, namespace: "e2e-" + strings.ToLower(rand.Text()[:8])}
-	s.makeNamespace()
+	s.makeNamespace(s.namespace)
+	for _, name := range o.namespaces {
+		s.makeNamespace(s.namespace + "-" + name)
+	}
 	s.gitlab = standin.New(o.gitlab)
 	listener, err := net.Listen("tcp", ground.node+":0")
 	if err != nil {
@@ -96,20 +102,21 @@ func start(t testing.TB, o options) *site {
 	return s
 }
 
-func (s *site) makeNamespace() {
+func (s *site) makeNamespace(name string) {
 	s.t.Helper()
+	s.namespaces = append(s.namespaces, name)
 	ctx := context.Background()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if _, err := ground.api.CoreV1().Namespaces().Create(ctx, ns, metav1.CreateOptions{}); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
-		if err := ground.api.CoreV1().Namespaces().Delete(ctx, s.namespace, metav1.DeleteOptions{}); err != nil {
+		if err := ground.api.CoreV1().Namespaces().Delete(ctx, name, metav1.DeleteOptions{}); err != nil {
 			s.t.Errorf("delete namespace: %v", err)
 		}
 	})
 	wait(s.t, "the namespace's service account", func() bool {
-		_, err := ground.api.CoreV1().ServiceAccounts(s.namespace).Get(ctx, "default", metav1.GetOptions{})
+		_, err := ground.api.CoreV1().ServiceAccounts(name).Get(ctx, "default", metav1.GetOptions{})
 		return err == nil
 	})
 }
@@ -138,6 +145,10 @@ helper_image = %q
 %s
 %s
 `, o.concurrent, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), buildsDir(dir, o)+o.runner, s.namespace, ground.helper, o.kubernetes, o.policy, o.cache)
+	if o.more != nil {
+		text += o.more(s)
+	}
+	text = strings.ReplaceAll(text, "NAMESPACE", s.namespace)
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}
@@ -222,18 +233,25 @@ func (s *site) stop() {
 		_ = s.daemon.Process.Kill()
 		<-s.exited
 	}
-	ctx := context.Background()
-	pods, err := ground.api.CoreV1().Pods(s.namespace).List(ctx, metav1.ListOptions{})
-	if err != nil || len(pods.Items) > 0 {
-		s.t.Errorf("pods left over: %s (%v)", names(pods.Items), err)
-	}
-	secrets, err := ground.api.CoreV1().Secrets(s.namespace).List(ctx, metav1.ListOptions{})
-	if err != nil || len(secrets.Items) > 0 {
-		s.t.Errorf("%d Secrets left over (%v)", len(secrets.Items), err)
+	for _, namespace := range s.namespaces {
+		s.checkEmpty(namespace)
 	}
 	s.log.Close()
 	if s.t.Failed() {
 		s.t.Logf("the daemon's log:\n%s", s.daemonLog())
+	}
+}
+
+// checkEmpty looks for what jobs have left behind.
+func (s *site) checkEmpty(namespace string) {
+	ctx := context.Background()
+	pods, err := ground.api.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil || len(pods.Items) > 0 {
+		s.t.Errorf("pods left over in %s: %s (%v)", namespace, names(pods.Items), err)
+	}
+	secrets, err := ground.api.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil || len(secrets.Items) > 0 {
+		s.t.Errorf("%d Secrets left over in %s (%v)", len(secrets.Items), namespace, err)
 	}
 }
 
