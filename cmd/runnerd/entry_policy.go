@@ -32,6 +32,11 @@ func (d *daemon) judge(e *entry, id metrics.Runner) (*judge.Judge, error) {
 	if p.NetworkPolicy {
 		o.NetworkTier = p.NetworkTier
 	}
+	if p.PinImages || len(p.Signatures) > 0 {
+		if o.Registry, err = askedRegistries(p, d.build); err != nil {
+			return nil, err
+		}
+	}
 	if p.Events && e.pods != nil {
 		o.Recorder = recorder{e.pods}
 	}

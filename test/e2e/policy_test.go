@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -48,16 +49,22 @@ func (s *site) watchPods(namespace string) podWatch {
 	return podWatch{s.t, seen}
 }
 
-// of returns the pod of j; all that came before it were of jobs in mine.
-func (w podWatch) of(j *standin.Job) *corev1.Pod {
+// of returns the pod of j. Nothing but pods of earlier jobs may come before it.
+func (w podWatch) of(j *standin.Job, earlier ...*standin.Job) *corev1.Pod {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
 		select {
 		case pod := <-w.seen:
-			if pod.Annotations["job.runner.gitlab.com/id"] == strconv.FormatInt(j.ID(), 10) {
+			is := func(j *standin.Job) bool {
+				return pod.Annotations["job.runner.gitlab.com/id"] == strconv.FormatInt(j.ID(), 10)
+			}
+			if is(j) {
 				return pod
+			}
+			if slices.ContainsFunc(earlier, is) {
+				continue
 			}
 			w.t.Errorf("a pod was made for job %q", pod.Annotations["job.runner.gitlab.com/name"])
 		case <-ctx.Done():
@@ -293,4 +300,47 @@ func TestPolicyAliases(t *testing.T) {
 	})
 	s.finish(j, standin.Failed)
 	says(t, j, "git.internal.example", "alias")
+}
+
+// TestPolicyPins: a tag is resolved once, the pod runs the digest, and the log
+// says which; an image that has to be signed and is not does not run.
+func TestPolicyPins(t *testing.T) {
+	key := sign(t, image("debian"))
+	s := start(t, options{
+		policy: fmt.Sprintf("pin_images = true\ninsecure_registries = [%q, %q]\n[[runners.policy.signatures]]\nimages = [%q]\nkeys = [%q]",
+			ground.registry, privateRegistry(), ground.registry+"/test/*", key),
+	})
+	pods := s.watchPods(s.namespace)
+	unsigned := s.add(standin.JobSpec{Name: "unsigned", Image: standin.Image{Name: image("busybox")}, Script: []string{"true"}})
+	s.finish(unsigned, standin.Failed)
+	says(t, unsigned, "rule:    signatures", "has to be signed", "no signature")
+	missing := s.add(standin.JobSpec{Name: "missing", Image: standin.Image{Name: ground.registry + "/other/nosuch:1"}, Script: []string{"true"}})
+	s.finish(missing, standin.Failed)
+	if missing.FailureReason() != "runner_configuration_error" {
+		t.Errorf("a missing image is %s", missing.FailureReason())
+	}
+	says(t, missing, ground.registry+"/other/nosuch:1", "Not Found")
+
+	digest := imageDigest(t, image("debian"))
+	signed := s.add(standin.JobSpec{Name: "signed", Script: []string{"echo ran"}})
+	pod := pods.of(signed)
+	s.finish(signed, standin.Success)
+	pinned := ground.registry + "/test/debian@" + digest
+	says(t, signed, "Image "+image("debian")+" is "+pinned+", signed by "+key, "\nran\n")
+	for _, c := range pod.Spec.Containers {
+		if c.Name == "build" && c.Image != pinned {
+			t.Errorf("the pod runs %q, want %q", c.Image, pinned)
+		}
+	}
+	if line := s.auditLine(signed); line["image"] != pinned {
+		t.Errorf("the audit line has image %v, want %s", line["image"], pinned)
+	}
+
+	private := s.add(standin.JobSpec{
+		Name: "private", Script: []string{"echo pulled"}, Image: standin.Image{Name: privateRegistry() + "/test/busybox:1"},
+		Credentials: []standin.Credential{{Type: "registry", URL: privateRegistry(), Username: "ci", Password: "registry-secret"}},
+	})
+	pods.of(private, signed)
+	s.finish(private, standin.Success)
+	says(t, private, "is "+privateRegistry()+"/test/busybox@sha256:")
 }
