@@ -10,6 +10,7 @@ import (
 
 	"github.com/runnerd/runnerd/pkg/config"
 	"github.com/runnerd/runnerd/pkg/policy"
+	"github.com/runnerd/runnerd/pkg/registry"
 )
 
 // load reads the config file. A file that cannot be read or is not valid is a
@@ -32,10 +33,7 @@ func checkPolicy(path string, data []byte, c *config.Config) error {
 	var problems []*config.Problem
 	for i, r := range c.Runners {
 		_, err := policy.New(policyConfig(r))
-		if err == nil {
-			continue
-		}
-		for _, found := range policyProblems(err) {
+		for _, found := range append(policyProblems(err), keyProblems(r.Policy)...) {
 			key := fmt.Sprintf("runners[%d].%s", i, found.Key)
 			problems = append(problems, &config.Problem{File: path, Line: config.Line(data, key), Key: key, Message: found.Message})
 		}
@@ -46,6 +44,19 @@ func checkPolicy(path string, data []byte, c *config.Config) error {
 		joined = append(joined, p)
 	}
 	return errors.Join(joined...)
+}
+
+// keyProblems reports the files that hold no public key.
+func keyProblems(p config.Policy) []*policy.Problem {
+	var list []*policy.Problem
+	for i, s := range p.Signatures {
+		for n, file := range s.Keys {
+			if _, err := registry.LoadKey(file); err != nil {
+				list = append(list, &policy.Problem{Key: fmt.Sprintf("policy.signatures[%d].keys[%d]", i, n), Message: err.Error()})
+			}
+		}
+	}
+	return list
 }
 
 // policyProblems takes an error of policy.New apart.

@@ -73,7 +73,6 @@ func TestPolicyProblems(t *testing.T) {
 		{"toleration", "[[runners.policy.rules]]\nnode_tolerations = { a = \"Never\" }", "policy.rules[0].node_tolerations.a"},
 		{"tier", "[[runners.policy.rules]]\nnetwork_tier = \"a b\"", "policy.rules[0].network_tier"},
 		{"keys", "[[runners.policy.signatures]]\nimages = [\"**\"]", "policy.signatures[0].keys: missing"},
-		{"key file", "[[runners.policy.signatures]]\nimages = [\"**\"]\nkeys = [\"/no/such/file\"]", "policy.signatures[0].keys[0]"},
 		{"two tokens", "[runners.policy.gitlab]\ntoken = \"a\"\ntoken_file = \"b\"", "exclude each other"},
 		{"peer", "[[runners.policy.network.gitlab]]\nports = [443]", "write cidr, or namespace"},
 		{"peer's range", "[[runners.policy.network.proxy]]\ncidr = \"10.0.0.1\"", "no address range"},

@@ -2,7 +2,6 @@ package config
 
 import (
 	"net/netip"
-	"os"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -55,11 +54,6 @@ func (u *Rule) validate(r *report, at string) {
 func (s *Signature) validate(r *report, at string) {
 	if len(s.Keys) == 0 {
 		r.problem(at+".keys", "missing; name the files of the public keys (cosign.pub) of which one has to fit")
-	}
-	for i, file := range s.Keys {
-		if _, err := os.Stat(file); err != nil {
-			r.problem(elementPath(at+".keys", i), "%v; name the file of a public key in PEM form", err)
-		}
 	}
 }
 
