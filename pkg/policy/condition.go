@@ -35,7 +35,7 @@ func newConditions(p *problems, key string, r Rule) []condition {
 			key: name, wants: g.String(),
 			fits:  func(s *subject) truth { return of(s).fits(g.match) },
 			shows: func(s *subject) string { return singular(name) + " = " + of(s).String() },
-		}, len(texts) > 0)
+		}, given(p, key+"."+name, texts))
 	}
 	flag := func(name string, want job.Tristate, of func(*subject) Flag) {
 		add(condition{
@@ -50,12 +50,12 @@ func newConditions(p *problems, key string, r Rule) []condition {
 	text("sources", r.Sources, asIs, func(s *subject) Text { return s.Source })
 	flag("forks", r.Forks, func(s *subject) Flag { return s.Fork })
 	text("users", r.Users, anyCase, func(s *subject) Text { return s.User })
-	add(userIDs(r.UserIDs), len(r.UserIDs) > 0)
+	add(userIDs(p, key+".user_ids", r.UserIDs), given(p, key+".user_ids", r.UserIDs))
 	text("jobs", r.Jobs, oneWord, func(s *subject) Text { return Certain(s.Job) })
 	text("environments", r.Environments, oneWord, func(s *subject) Text { return s.Environment })
 	flag("environment_protected", r.EnvironmentProtected, func(s *subject) Flag { return s.EnvironmentProtected })
-	add(jobTags(p, key+".tags", r.Tags), len(r.Tags) > 0)
-	add(ownImages(p, key+".images", r), len(r.Images) > 0)
+	add(jobTags(p, key+".tags", r.Tags), given(p, key+".tags", r.Tags))
+	add(ownImages(p, key+".images", r), given(p, key+".images", r.Images))
 	if r.Expression != "" {
 		list = append(list, newExpression(p, key+".expression", r.Expression))
 	}
@@ -65,7 +65,21 @@ func newConditions(p *problems, key string, r Rule) []condition {
 // singular is how a fact is called that a list of patterns is for.
 func singular(name string) string { return strings.TrimSuffix(name, "s") }
 
-func userIDs(ids []int64) condition {
+// given reports whether a list is a condition. An empty one would read like a
+// condition that nobody fits, and be none.
+func given[T any](p *problems, key string, list []T) bool {
+	if list != nil && len(list) == 0 {
+		p.add(key, "empty; write what fits, or take the key out: without it every job fits")
+	}
+	return len(list) > 0
+}
+
+func userIDs(p *problems, key string, ids []int64) condition {
+	for i, id := range ids {
+		if id < 1 {
+			p.add(element(key, i), "%d is no user's number; write one from 1", id)
+		}
+	}
 	return condition{
 		key: "user_ids", wants: strings.Trim(strings.ReplaceAll(fmt.Sprint(ids), " ", " or "), "[]"),
 		fits: func(s *subject) truth {

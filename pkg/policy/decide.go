@@ -20,7 +20,7 @@ func (r *Rules) Decide(f Facts) Decision {
 func (r *Rules) Screen(f Facts) Decision {
 	d, open := r.decide(newSubject(f, true))
 	if open {
-		return Decision{Action: Allow}
+		return Decision{Action: Allow, Rule: RulePins, Key: "policy." + RulePins, Fact: "the digest decides, which is not known yet"}
 	}
 	return d
 }
@@ -50,7 +50,8 @@ func (r *Rules) decide(s *subject) (d Decision, open bool) {
 	return settled(r.byDefault(s), open)
 }
 
-// settled closes what is denied by another rule than those that are open.
+// settled takes the decision of a rule or of the default, behind images that are
+// open: one that denies stands whatever their digests are.
 func settled(d Decision, open bool) (Decision, bool) { return d, open && d.Action != Deny }
 
 func (r *Rules) denyRef(s *subject) (denial, bool) {
@@ -70,48 +71,6 @@ func (r *Rules) denyRef(s *subject) (denial, bool) {
 		allowed: []string{"protected branches and tags"}, reason: reason,
 	}, true
 }
-
-// denyImage judges one image by the lists; unknown means that its digest decides.
-func (r *Rules) denyImage(im named, pending bool) (denial, truth) {
-	allowed, denied, allowedRule, deniedRule := r.images, r.deniedImages, RuleImages, RuleDeniedImages
-	if im.isService() {
-		allowed, denied, allowedRule, deniedRule = r.services, r.deniedServices, RuleServices, RuleDeniedServices
-	}
-	x := denial{rule: deniedRule, key: "policy." + deniedRule, fact: im.kind() + " = " + im.String()}
-	if im.err != nil && (len(denied.texts) > 0 || len(allowed.texts) > 0 || len(r.signatures) > 0 || r.config.Pins) {
-		x.rule, x.key, x.allowed = allowedRule, "kubernetes."+allowedRule, allowed.texts
-		x.reason = fmt.Sprintf("%s %q is not a valid image name (%v)", im.kind(), im.Name, im.err)
-		return x, yes
-	}
-	worst := im.truth(denied.denies, pending, yes)
-	if len(denied.texts) > 0 && worst == yes {
-		x.allowed = []string{"what does not match " + denied.String()}
-		x.reason = fmt.Sprintf("%s %q matches one of the %s", im.kind(), im.Name, words(deniedRule))
-		return x, yes
-	}
-	if len(denied.texts) == 0 {
-		worst = no
-	}
-	best := yes
-	if len(allowed.texts) > 0 && (im.isService() || !im.parsed.same(r.defaultImage)) {
-		best = im.truth(allowed.allows, pending, no)
-	}
-	if best == no {
-		x.rule, x.key, x.allowed = allowedRule, "kubernetes."+allowedRule, allowed.texts
-		x.reason = fmt.Sprintf("%s %q matches none of the %s", im.kind(), im.Name, words(allowedRule))
-		return x, yes
-	}
-	if x, denied := r.decideUser(im.User); denied {
-		x.key = "kubernetes." + x.rule
-		return x, yes
-	}
-	if worst == unknown || best == unknown {
-		return denial{}, unknown
-	}
-	return denial{}, no
-}
-
-func words(rule string) string { return strings.ReplaceAll(rule, "_", " ") }
 
 func (r *Rules) byRule(rule *rule, t truth, s *subject) Decision {
 	if rule.Action != Deny {

@@ -1,5 +1,7 @@
 package policy
 
+import "cmp"
+
 // A Step is one thing that a decision goes through, for people.
 type Step struct {
 	Rule       string      `json:"rule"`
@@ -21,7 +23,7 @@ type Condition struct {
 // Explain returns what Decide goes through, in its order: what the lists say of
 // the job, each rule, the default. It goes on behind the step that decides.
 func (r *Rules) Explain(f Facts) []Step {
-	s := newSubject(f, false)
+	s := newSubject(f, r.config.Pins && f.Image.Digest == "")
 	var steps []Step
 	add := func(step Step) {
 		step.Decides = step.Decides && (len(steps) == 0 || !decided(steps))
@@ -31,15 +33,15 @@ func (r *Rules) Explain(f Facts) []Step {
 		x, denied := r.denyRef(s)
 		add(Step{
 			Rule: RuleProtected, Key: "policy." + RuleProtected, Action: Deny, Fits: truthOf(denied).String(), Decides: denied,
-			Conditions: []Condition{{Key: "protected", Wants: "not true", Fact: orElse(x.fact, "protected = "+s.Protected.String()), Fits: truthOf(denied).String()}},
+			Conditions: []Condition{{Key: "protected", Wants: "not true", Fact: cmp.Or(x.fact, "protected = "+s.Protected.String()), Fits: truthOf(denied).String()}},
 		})
 	}
 	for _, im := range s.images {
-		x, t := r.denyImage(im, false)
-		rule := orElse(x.rule, "lists of images")
+		x, t := r.denyImage(im, s.pending)
+		rule := cmp.Or(x.rule, "lists of images")
 		add(Step{
-			Rule: rule, Key: orElse(x.key, "kubernetes"), Action: Deny, Fits: t.String(), Decides: t == yes,
-			Conditions: []Condition{{Key: im.kind(), Wants: orElse(x.reason, "denied, or not allowed"), Fact: im.String(), Fits: t.String()}},
+			Rule: rule, Key: cmp.Or(x.key, "kubernetes"), Action: Deny, Fits: t.String(), Decides: t == yes,
+			Conditions: []Condition{{Key: im.kind(), Wants: cmp.Or(x.reason, "denied, or not allowed"), Fact: im.String(), Fits: t.String()}},
 		})
 	}
 	for i := range r.rules {
@@ -69,11 +71,4 @@ func decided(steps []Step) bool {
 		}
 	}
 	return false
-}
-
-func orElse(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
 }

@@ -18,6 +18,8 @@ const (
 	maxCost = 1_000_000 // what cel-go counts: about a unit for each byte or element that is looked at
 	maxText = 4 << 10   // bytes of a fact
 	maxList = 64        // images, services or tags of a job
+
+	maxExpression = 16 << 10 // bytes of its text
 )
 
 // The facts that expressions know, by name.
@@ -50,6 +52,10 @@ func newExpression(p *problems, key, text string) condition {
 		key: "expression", wants: text,
 		fits:  func(*subject) truth { return unknown },
 		shows: func(s *subject) string { return "expression over " + s.summary() },
+	}
+	if len(text) > maxExpression {
+		p.add(key, "longer than %d bytes; write several rules", maxExpression)
+		return c
 	}
 	env, err := cel.NewEnv(append(slices.Clone(variables), ext.Strings(), ext.Sets(), ext.Lists())...)
 	if err != nil {

@@ -128,6 +128,13 @@ type Image struct {
 	Service int    // position in the plan's services; -1 for the job's image
 }
 
+// Full returns the name in its one canonical form, with registry, path, and tag
+// or digest. What is looked up by it is what was judged.
+func (i Image) Full() (string, error) {
+	im, err := parseImage(i.Name)
+	return im.String(), err
+}
+
 // Reference returns what a container runtime is asked for: the digest, where it
 // is known.
 func (i Image) Reference() string {
@@ -139,6 +146,16 @@ func (i Image) Reference() string {
 		return i.Name
 	}
 	return parsed.repository + "@" + i.Digest
+}
+
+// Images are all that the job itself brings: its own image, unless jobs run
+// without one, and its services'.
+func (f Facts) Images() []Image {
+	var list []Image
+	if f.Image.Name != "" {
+		list = append(list, f.Image)
+	}
+	return append(list, f.Services...)
 }
 
 // Build is the Image.Service of the job's own image.

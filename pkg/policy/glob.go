@@ -38,13 +38,19 @@ var (
 func newGlobs(p *problems, key string, texts []string, form func(string) string) *globs {
 	g := &globs{texts: texts, form: form}
 	for i, text := range texts {
-		pattern := form(text)
+		alternatives := braces(text)
 		switch {
 		case text == "":
 			p.add(element(key, i), "empty; write a pattern, or take it out")
-		case !doublestar.ValidatePattern(pattern):
-			p.add(element(key, i), "pattern %q is not a valid glob; use *, **, ?, [a-z] and {a,b}", text)
-		default:
+		case alternatives == nil:
+			p.add(element(key, i), "pattern %q: more than %d alternatives; write fewer in its braces", text, maxAlternatives)
+		}
+		for _, alternative := range alternatives {
+			pattern := form(alternative)
+			if !doublestar.ValidatePattern(pattern) {
+				p.add(element(key, i), "pattern %q is not a valid glob; use *, **, ?, [a-z] and {a,b}", text)
+				break
+			}
 			g.patterns = append(g.patterns, pattern)
 		}
 	}

@@ -134,8 +134,9 @@ func (p pattern) matchDigest(im image, pending bool) truth {
 const maxAlternatives = 1000
 
 // braces expands {a,b} in text, also nested, so that an alternative may hold
-// colons and slashes. Braces that do not pair stay as they are, for the glob
-// check to refuse. It returns nil when there are too many alternatives.
+// colons and slashes, and no match has to try their combinations. Braces behind
+// a backslash, and such that do not pair, stay as they are. It returns nil when
+// there are too many alternatives.
 func braces(text string) []string {
 	pending, done := []string{text}, []string(nil)
 	for len(pending) > 0 {
@@ -156,13 +157,14 @@ func braces(text string) []string {
 
 // firstBraces cuts text at its first pair of braces.
 func firstBraces(text string) (before string, alternatives []string, after string, ok bool) {
-	open := strings.Index(text, "{")
-	if open < 0 {
-		return "", nil, "", false
-	}
-	depth, start := 0, open+1
-	for i := open; i < len(text); i++ {
+	open, depth, start := -1, 0, 0
+	for i := 0; i < len(text); i++ {
+		if open < 0 && text[i] == '{' {
+			open, start = i, i+1
+		}
 		switch text[i] {
+		case '\\':
+			i++ // what follows is nothing special
 		case '{':
 			depth++
 		case ',':
@@ -171,7 +173,7 @@ func firstBraces(text string) (before string, alternatives []string, after strin
 				start = i + 1
 			}
 		case '}':
-			if depth--; depth == 0 {
+			if depth = max(depth-1, 0); depth == 0 && open >= 0 {
 				return text[:open], append(alternatives, text[start:i]), text[i+1:], true
 			}
 		}

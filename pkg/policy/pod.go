@@ -25,7 +25,7 @@ func (r *Rules) DecidePod(f Facts, ran []Ran) Decision {
 			judged.Services = append(judged.Services, Image{Name: c.Image, Service: c.Service})
 		case c.Image == was.Reference():
 			continue
-		case r.promised(*was) != "":
+		case r.Promised(*was) != "":
 			return r.denied(r.broken(*was, c))
 		default:
 			*was = Image{Name: c.Image, Service: c.Service, User: was.User}
@@ -38,19 +38,8 @@ func (r *Rules) DecidePod(f Facts, ran []Ran) Decision {
 	return r.Decide(judged)
 }
 
-// promised returns the rule that only what was looked at may run.
-func (r *Rules) promised(i Image) string {
-	switch {
-	case len(r.Signed(i)) > 0:
-		return RuleSignatures
-	case r.config.Pins:
-		return RulePins
-	}
-	return ""
-}
-
 func (r *Rules) broken(was Image, c Ran) denial {
-	rule := r.promised(was)
+	rule := r.Promised(was)
 	return denial{
 		rule: rule, key: "policy." + rule, fact: fmt.Sprintf("image of the pod = %s", c.Image), allowed: []string{was.Reference()},
 		reason: fmt.Sprintf("the pod would run %q in place of %q, which was judged; look for a webhook that changes pods", c.Image, was.Reference()),

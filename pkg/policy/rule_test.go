@@ -43,6 +43,7 @@ func TestConditions(t *testing.T) {
 		{"user in other letters", Rule{Users: []string{"alice"}}, yes, yes},
 		{"user's number", Rule{UserIDs: []int64{1, 3}}, yes, yes},
 		{"other number", Rule{UserIDs: []int64{1}}, no, no},
+		{"job with braces in its name", Rule{Jobs: []string{`deploy\{*`, "{x,deploy} 1/?"}}, yes, yes},
 		{"job: a star reaches across a slash", Rule{Jobs: []string{"deploy *"}}, yes, yes},
 		{"environment: a star reaches across a slash", Rule{Environments: []string{"rev*"}}, yes, yes},
 		{"protected environment", Rule{EnvironmentProtected: job.True}, yes, yes},
@@ -296,6 +297,12 @@ func TestRuleProblems(t *testing.T) {
 		{"denied digest without pins", Config{DeniedImages: []string{"x@sha256:*"}}, "policy.denied_images[0]"},
 		{"rule that denies a digest without pins", deny(Rule{Images: []string{"x@sha256:*"}}), "policy.rules[0].images"},
 		{"signature of nothing", Config{Signatures: [][]string{{}}}, "policy.signatures[0].images"},
+		{"an empty list is no condition", allow(Rule{Users: []string{}}), "policy.rules[0].users: empty"},
+		{"an empty list of numbers", deny(Rule{UserIDs: []int64{}}), "policy.rules[0].user_ids: empty"},
+		{"an empty list of images", deny(Rule{Images: []string{}}), "policy.rules[0].images: empty"},
+		{"no user's number", deny(Rule{UserIDs: []int64{0}}), "policy.rules[0].user_ids[0]"},
+		{"too many alternatives in a glob", deny(Rule{Jobs: []string{strings.Repeat("{a,aa}", 12)}}), "policy.rules[0].jobs[0]"},
+		{"long expression", deny(Rule{Expression: strings.Repeat("(", 20<<10)}), "longer than"},
 		{"too many alternatives", Config{AllowedImages: []string{strings.Repeat("{a,b}", 12)}}, "alternatives"},
 	}
 	for _, tt := range tests {

@@ -30,27 +30,30 @@ type Config struct {
 
 // Rules are a checked Config. They are safe for concurrent use.
 type Rules struct {
-	images, services             list // allowed
-	deniedImages, deniedServices list
-	signatures                   []list
-	users, groups                numbers
-	defaultImage                 image // zero unless there is one
-	rules                        []rule
-	config                       Config
-	needs                        Needs
+	images, services lists
+	signatures       []list
+	users, groups    numbers
+	defaultImage     image // zero unless there is one
+	rules            []rule
+	config           Config
+	needs            Needs
 }
 
 // New checks c. The error joins a [*Problem] for each thing that is wrong.
 func New(c Config) (*Rules, error) {
 	var p problems
 	r := &Rules{
-		config:         c,
-		images:         newList(&p, "kubernetes."+RuleImages, c.AllowedImages),
-		services:       newList(&p, "kubernetes."+RuleServices, c.AllowedServices),
-		deniedImages:   newDenied(&p, c, "policy."+RuleDeniedImages, c.DeniedImages),
-		deniedServices: newDenied(&p, c, "policy."+RuleDeniedServices, c.DeniedServices),
-		users:          numbers{RuleUsers, "user", c.AllowedUsers},
-		groups:         numbers{RuleGroups, "group", c.AllowedGroups},
+		config: c,
+		images: lists{
+			allowed: newList(&p, "kubernetes."+RuleImages, c.AllowedImages), allowedRule: RuleImages,
+			denied: newDenied(&p, c, "policy."+RuleDeniedImages, c.DeniedImages), deniedRule: RuleDeniedImages,
+		},
+		services: lists{
+			allowed: newList(&p, "kubernetes."+RuleServices, c.AllowedServices), allowedRule: RuleServices,
+			denied: newDenied(&p, c, "policy."+RuleDeniedServices, c.DeniedServices), deniedRule: RuleDeniedServices,
+		},
+		users:  numbers{RuleUsers, "user", c.AllowedUsers},
+		groups: numbers{RuleGroups, "group", c.AllowedGroups},
 	}
 	if im, err := parseImage(c.DefaultImage); err == nil {
 		r.defaultImage = im
@@ -82,6 +85,18 @@ func newDenied(p *problems, c Config, key string, texts []string) list {
 		}
 	}
 	return l
+}
+
+// Promised returns the rule because of which only the digest of an image may run
+// that was looked at, or "".
+func (r *Rules) Promised(i Image) string {
+	switch {
+	case len(r.Signed(i)) > 0:
+		return RuleSignatures
+	case r.config.Pins:
+		return RulePins
+	}
+	return ""
 }
 
 // Needs are the facts that a payload does not hold and the rules go by.

@@ -1,5 +1,11 @@
 package policy
 
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
+
 // A subject is the job that is being decided about.
 type subject struct {
 	Facts
@@ -18,12 +24,8 @@ type named struct {
 
 func newSubject(f Facts, pending bool) *subject {
 	s := &subject{Facts: f, pending: pending}
-	// Only the local executor runs jobs without an image: nothing to judge then.
-	if f.Image.Name != "" {
-		s.images = append(s.images, newNamed(f.Image))
-	}
-	for _, service := range f.Services {
-		s.images = append(s.images, newNamed(service))
+	for _, im := range f.Images() {
+		s.images = append(s.images, newNamed(im))
 	}
 	return s
 }
@@ -55,7 +57,10 @@ func (n named) truth(ask func(image, bool) truth, pending bool, invalid truth) t
 // String returns the name as the job has it and, where that is something else,
 // what it means.
 func (n named) String() string {
-	if n.err != nil || n.parsed.String() == n.Name && n.Digest == "" {
+	if n.err != nil {
+		return printable(n.Name)
+	}
+	if n.parsed.String() == n.Name && n.Digest == "" {
 		return n.Name
 	}
 	full := n.parsed.String()
@@ -63,4 +68,13 @@ func (n named) String() string {
 		full += ", which is " + n.Digest
 	}
 	return n.Name + " (in full: " + full + ")"
+}
+
+// printable returns text as it is, or in quotes when it would do something to a
+// terminal or begin a line of its own.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
 }
