@@ -53,7 +53,7 @@ type entry struct {
 	poller *poller.Poller
 	pods   *kubernetes.Executor // nil for the local executor
 	caches *entryCache          // nil: there is no store for them
-	facts  *gitlab.Facts        // nil: GitLab is not asked about jobs
+	closes []func()             // what the policy has opened
 	log    *zap.Logger
 }
 
@@ -106,8 +106,8 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 // the token has run in this process yet.
 func (e *entry) run(polling, jobs context.Context, first bool) {
 	defer e.client.Close()
-	if e.facts != nil {
-		defer e.facts.Close()
+	for _, closeIt := range e.closes {
+		defer closeIt()
 	}
 	defer e.caches.begin(context.WithoutCancel(jobs))()
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(jobs))

@@ -33,18 +33,23 @@ func (d *daemon) judge(e *entry, id metrics.Runner) (*judge.Judge, error) {
 		o.NetworkTier = p.NetworkTier
 	}
 	if p.PinImages || len(p.Signatures) > 0 {
-		if o.Registry, err = askedRegistries(p, d.build); err != nil {
+		asked, err := askedRegistries(p, d.build)
+		if err != nil {
 			return nil, err
 		}
+		e.closes = append(e.closes, asked.client.Close)
+		o.Registry = asked
 	}
 	if p.Events && e.pods != nil {
 		o.Recorder = recorder{e.pods}
 	}
 	if p.GitLab.Asks() {
-		if e.facts, err = gitlab.NewFacts(d.factsConfig(e.config)); err != nil {
+		facts, err := gitlab.NewFacts(d.factsConfig(e.config))
+		if err != nil {
 			return nil, err
 		}
-		o.GitLab = askedGitLab{e.facts}
+		e.closes = append(e.closes, facts.Close)
+		o.GitLab, o.Patience = askedGitLab{facts}, p.GitLab.Timeout.Duration()
 	}
 	return judge.New(o), nil
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/runnerd/runnerd/pkg/config"
 	"github.com/runnerd/runnerd/pkg/job"
-	"github.com/runnerd/runnerd/pkg/judge"
 	"github.com/runnerd/runnerd/pkg/registry"
 )
 
@@ -17,14 +16,14 @@ type registries struct {
 }
 
 // askedRegistries reads the keys that signatures are checked with.
-func askedRegistries(p config.Policy, build buildInfo) (judge.Registry, error) {
+func askedRegistries(p config.Policy, build buildInfo) (registries, error) {
 	r := registries{client: registry.New(registry.Options{Insecure: p.InsecureRegistries, UserAgent: product + "/" + build.Version})}
 	for _, s := range p.Signatures {
 		var keys []registry.Key
 		for _, file := range s.Keys {
 			key, err := registry.LoadKey(file)
 			if err != nil {
-				return nil, err
+				return registries{}, err
 			}
 			keys = append(keys, key)
 		}
@@ -42,7 +41,7 @@ func (r registries) Resolve(ctx context.Context, image string, credentials []job
 		if refused.Kind == registry.Unreachable {
 			reason = job.ImagePullFailure
 		}
-		return "", job.Failf(reason, "pin_images: %v", err)
+		return "", job.Failf(reason, "%v", err)
 	}
 	return digest, err
 }

@@ -85,7 +85,8 @@ func tableOfEvasion(t *testing.T) string {
 	}
 	return fmt.Sprintf(`# Jobs that try to get around a policy
 
-The cases are in `+"`test/evasion`"+`; `+"`runnerd policy test test/evasion`"+` runs them, and the end-to-end suite sends each to a real daemon.
+The cases are in `+"`test/evasion`"+`; `+"`runnerd policy test test/evasion`"+` runs them. The end-to-end suite also hands those that must not run to a real daemon, but for what only GitLab can tell
+and what changes a pod on its way, which have tests of their own.
 Beside each stands what plain globbing would have made of it: names compared as text with the same patterns, and facts read from the job's
 variables, where the last one of a name wins, as scripts and hooks see them. Of %d jobs that must not run, it would have let %d through, and it
 would have turned away %d that may.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -43,25 +42,24 @@ func newTrial(c *config.Config, path, name string) (trial, error) {
 	return t, err
 }
 
-// errNoJob says that a payload never becomes a job that a policy could judge.
-var errNoJob = errors.New("the job would fail before the policy is asked")
-
-// facts compiles a payload as the daemon does.
-func (t trial) facts(payload []byte) (policy.Facts, *job.Plan, error) {
+// facts compiles a payload as the daemon does. An error says that it never
+// becomes a job that a policy could judge.
+func (t trial) facts(payload []byte) (policy.Facts, error) {
 	j, err := gitlab.DecodeJob(payload)
 	if err != nil {
-		return policy.Facts{}, nil, err
+		return policy.Facts{}, fmt.Errorf("not a job's payload: %w", err)
 	}
 	plan, err := job.Compile(j, planSettings(t.runner, currentBuild()))
 	if err != nil {
-		return policy.Facts{}, nil, fmt.Errorf("%w: %w", errNoJob, err)
+		return policy.Facts{}, fmt.Errorf("the job would fail before the policy is asked: %w", err)
 	}
-	return policy.FactsOf(j, plan), plan, nil
+	return policy.FactsOf(j, plan), nil
 }
 
-// decide decides without asking a registry: what depends on a digest is allowed.
+// decide decides without asking a registry: where digests are looked up, what
+// depends on one is allowed.
 func (t trial) decide(f policy.Facts) policy.Decision {
-	if t.rules.Pins() {
+	if t.rules.Pins() || len(t.runner.Policy.Signatures) > 0 {
 		return t.rules.Screen(f)
 	}
 	return t.rules.Decide(f)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/runnerd/runnerd/internal/policycase"
-	"github.com/runnerd/runnerd/pkg/config"
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/policy"
 )
@@ -33,10 +33,15 @@ A job is written as what differs from an ordinary one of branch main: project,
 ref, ref_kind, protected, source, fork, user, user_id, name, stage, environment,
 environment_protected, tags, image, services. What GitLab would be asked is
 answered by these too, unless gitlab_away = true. variables are those of the
-job's author; payload names a file with another ordinary job, merge and remove
-change it; placement = {…} checks a shape.
+job's author. merge and remove change the payload in any other way; pod_image is
+what the pod would run when something changes it behind the decision. placement
+checks a shape: namespace, service_account, node_selector, resource_class,
+network_tier, cache_tier.
 
-The exit code is 1 when a case is decided otherwise.`,
+A file may name its own config and payload (an ordinary job), beside itself.
+
+The exit code is 1 when a case is decided otherwise, and 2 when one cannot be
+tried.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("%s takes one folder; see %[1]s --help", c.CommandPath())}
@@ -59,7 +64,11 @@ func (a *app) policyTest(dir string) error {
 			return err
 		}
 		for _, c := range file.Cases {
-			if problem := t.try(file, c); problem != "" {
+			problem, err := t.try(file, c)
+			if err != nil {
+				return usageError{fmt.Errorf("%s: case %q: %w", file.Path, c.Name, err)}
+			}
+			if problem != "" {
 				failed++
 				fmt.Fprintf(a.stdout, "FAIL %s: %s\n     %s\n", file.Path, c.Name, problem)
 				continue
@@ -81,7 +90,6 @@ func (a *app) trialFor(f policycase.File) (trial, error) {
 	if f.Config != "" {
 		own.configPath = f.Beside(f.Config)
 	}
-	var c *config.Config
 	c, _, err := own.load()
 	if err != nil {
 		return trial{}, err
@@ -90,14 +98,14 @@ func (a *app) trialFor(f policycase.File) (trial, error) {
 }
 
 // try returns what is otherwise than the case expects; "" when nothing is.
-func (t trial) try(f policycase.File, c policycase.Case) string {
+func (t trial) try(f policycase.File, c policycase.Case) (problem string, err error) {
 	payload, err := c.Payload(f.Beside(f.Payload))
 	if err != nil {
-		return err.Error()
+		return "", err
 	}
-	facts, _, err := t.facts(payload)
+	facts, err := t.facts(payload)
 	if err != nil {
-		return err.Error()
+		return "", err
 	}
 	t.answer(&facts, c)
 	d := t.decide(facts)
@@ -108,11 +116,11 @@ func (t trial) try(f policycase.File, c policycase.Case) string {
 	}
 	switch {
 	case string(d.Action) != c.Expect:
-		return fmt.Sprintf("expected %s, is %s by %s: %s", c.Expect, d.Action, d.Rule, orElse(d.Reason, d.Fact))
+		return fmt.Sprintf("expected %s, is %s by %s: %s", c.Expect, d.Action, d.Rule, cmp.Or(d.Reason, d.Fact)), nil
 	case c.Rule != "" && c.Rule != d.Rule:
-		return fmt.Sprintf("expected rule %q to decide, %q did: %s", c.Rule, d.Rule, orElse(d.Reason, d.Fact))
+		return fmt.Sprintf("expected rule %q to decide, %q did: %s", c.Rule, d.Rule, cmp.Or(d.Reason, d.Fact)), nil
 	}
-	return misplaced(c.Placement, d.Placement)
+	return misplaced(c.Placement, d.Placement), nil
 }
 
 // answer gives the facts that GitLab would be asked for.
@@ -141,7 +149,7 @@ func (t trial) answer(f *policy.Facts, c policycase.Case) {
 		f.EnvironmentProtected = policy.FlagOf(c.Job.EnvironmentProtected)
 	}
 	if needs.User {
-		f.User = policy.Certain(orElse(c.Job.User, "dev"))
+		f.User = policy.Certain(cmp.Or(c.Job.User, "dev"))
 	}
 	if needs.Tags || needs.User {
 		f.Tags, f.TagsKnown = c.Job.Tags, true
@@ -150,13 +158,13 @@ func (t trial) answer(f *policy.Facts, c policycase.Case) {
 
 // misplaced returns in what a shape is otherwise than expected.
 func misplaced(want policycase.Placement, got job.Placement) string {
-	for _, field := range []struct{ key, want, got string }{
-		{"namespace", want.Namespace, got.Namespace}, {"service_account", want.ServiceAccount, got.ServiceAccount},
-		{"resource_class", want.ResourceClass, got.ResourceClass}, {"network_tier", want.NetworkTier, got.NetworkTier},
-		{"cache_tier", want.CacheTier, got.CacheTier},
-	} {
-		if field.want != "" && field.want != field.got {
-			return fmt.Sprintf("expected %s = %q, is %q", field.key, field.want, field.got)
+	wanted := shapedFields(job.Placement{
+		Namespace: want.Namespace, ServiceAccount: want.ServiceAccount, ResourceClass: want.ResourceClass,
+		NetworkTier: want.NetworkTier, CacheTier: want.CacheTier,
+	})
+	for i, field := range shapedFields(got) {
+		if w := wanted[i]; w.value != "" && w.value != field.value {
+			return fmt.Sprintf("expected %s = %q, is %q", w.key, w.value, field.value)
 		}
 	}
 	if want.NodeSelector != nil && !maps.Equal(want.NodeSelector, got.NodeSelector) {
@@ -165,15 +173,22 @@ func misplaced(want policycase.Placement, got job.Placement) string {
 	return ""
 }
 
+type shapedField struct{ key, value string }
+
+// shapedFields are those of a shape that are one text, always in one order.
+func shapedFields(p job.Placement) []shapedField {
+	return []shapedField{
+		{"namespace", p.Namespace}, {"service_account", p.ServiceAccount}, {"resource_class", p.ResourceClass},
+		{"network_tier", p.NetworkTier}, {"cache_tier", p.CacheTier},
+	}
+}
+
 // placement says in one line what of a pod differs.
 func placement(p job.Placement) string {
 	var out []string
-	for _, field := range [][2]string{
-		{"namespace", p.Namespace}, {"service_account", p.ServiceAccount}, {"resource_class", p.ResourceClass},
-		{"network_tier", p.NetworkTier}, {"cache_tier", p.CacheTier},
-	} {
-		if field[1] != "" {
-			out = append(out, field[0]+" = "+field[1])
+	for _, field := range shapedFields(p) {
+		if field.value != "" {
+			out = append(out, field.key+" = "+field.value)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(p.NodeSelector)) {
@@ -183,11 +198,4 @@ func placement(p job.Placement) string {
 		out = append(out, "tolerates "+key)
 	}
 	return strings.Join(out, ", ")
-}
-
-func orElse(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
 }

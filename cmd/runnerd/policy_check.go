@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,9 +24,10 @@ sends for it ("-" reads it from standard input).
 GitLab and the registries are not asked: what only GitLab can tell counts as not
 certain, and what depends on an image's digest is allowed.
 
-The exit code is 0 when the job would run, and 1 when it would be denied.`,
+The exit code is 0 when the job would run, 1 when it would be denied, and 2 when
+there is no job to judge.`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.policyCheck(c.Context(), f) },
+		RunE: func(*cobra.Command, []string) error { return a.policyCheck(f) },
 	}
 	c.Flags().StringVarP(&f.job, "job", "j", "", "`file` with the job's payload")
 	c.Flags().StringVarP(&f.runner, "runner", "n", "", "the runner with this `name`")
@@ -58,7 +58,7 @@ type policyReport struct {
 // errDenied makes the exit code that says so.
 var errDenied = errors.New("the job would be denied")
 
-func (a *app) policyCheck(_ context.Context, f policyCheckFlags) error {
+func (a *app) policyCheck(f policyCheckFlags) error {
 	switch {
 	case f.job == "":
 		return usageError{errors.New("--job: name the file with the job's payload")}
@@ -75,11 +75,11 @@ func (a *app) policyCheck(_ context.Context, f policyCheckFlags) error {
 	}
 	payload, err := a.readInput(f.job)
 	if err != nil {
-		return err
+		return usageError{fmt.Errorf("--job: %w", err)}
 	}
-	facts, _, err := t.facts(payload)
+	facts, err := t.facts(payload)
 	if err != nil {
-		return err
+		return usageError{fmt.Errorf("--job %s: %w", f.job, err)}
 	}
 	t.doubt(&facts)
 	d := t.decide(facts)
@@ -104,11 +104,24 @@ func (t trial) doubt(f *policy.Facts) {
 	}
 }
 
+// maxPayload is far above any job's payload.
+const maxPayload = 64 << 20
+
 func (a *app) readInput(path string) ([]byte, error) {
-	if path == "-" {
-		return io.ReadAll(a.stdin)
+	from := a.stdin
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		from = file
 	}
-	return os.ReadFile(path)
+	data, err := io.ReadAll(io.LimitReader(from, maxPayload+1))
+	if err == nil && len(data) > maxPayload {
+		err = fmt.Errorf("%s is longer than %d bytes, and so no job's payload", path, maxPayload)
+	}
+	return data, err
 }
 
 func (a *app) printDecision(t trial, f policy.Facts, d policy.Decision, explain bool) {

@@ -146,13 +146,7 @@ func networkNamespaces(runners []config.Runner, only string) ([]string, error) {
 // jobNamespaces returns where the entry's job pods run: in its own namespace,
 // or in that of a rule.
 func jobNamespaces(r config.Runner) []string {
-	list := []string{r.Kubernetes.Namespace}
-	for _, rule := range r.Policy.Rules {
-		if rule.Namespace != "" {
-			list = append(list, rule.Namespace)
-		}
-	}
-	return list
+	return append([]string{r.Kubernetes.Namespace}, shapedNamespaces(r.Policy)...)
 }
 
 // networkRunner is what the entry says of the wanted namespaces.

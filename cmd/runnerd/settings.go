@@ -59,19 +59,22 @@ func keyProblems(p config.Policy) []*policy.Problem {
 	return list
 }
 
-// policyProblems takes an error of policy.New apart.
+// policyProblems takes an error of policy.New apart, which joins problems.
 func policyProblems(err error) []*policy.Problem {
-	if p, ok := errors.AsType[*policy.Problem](err); ok {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			var list []*policy.Problem
-			for _, e := range joined.Unwrap() {
-				list = append(list, policyProblems(e)...)
-			}
-			return list
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var list []*policy.Problem
+		for _, e := range joined.Unwrap() {
+			list = append(list, policyProblems(e)...)
 		}
+		return list
+	}
+	if p, ok := errors.AsType[*policy.Problem](err); ok {
 		return []*policy.Problem{p}
 	}
-	return nil
+	return []*policy.Problem{{Key: "policy", Message: err.Error()}}
 }
 
 // A selection names entries of the config file. An empty field selects any.

@@ -72,11 +72,15 @@ type Variable struct {
 }
 
 // Load reads every *.toml in dir and below, but for files called config.toml or
-// *.config.toml, in the order of their names.
+// *.config.toml, in the order of their names. Every error says where it is.
 func Load(dir string) ([]File, error) {
 	var files []File
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".toml") || strings.HasSuffix(path, "config.toml") {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".toml") || strings.HasSuffix("."+d.Name(), ".config.toml") {
 			return err
 		}
 		f, err := read(path)
@@ -99,9 +103,12 @@ func read(path string) (File, error) {
 		return f, fmt.Errorf("%s: %w", path, err)
 	}
 	for _, key := range meta.Undecoded() {
-		if !slices.Contains(key, "merge") {
+		if len(key) < 2 || key[1] != "merge" {
 			return f, fmt.Errorf("%s: unknown key %q; see runnerd policy test --help", path, key)
 		}
+	}
+	if len(f.Cases) == 0 {
+		return f, fmt.Errorf("%s: no [[case]]", path)
 	}
 	for i, c := range f.Cases {
 		if err := c.check(); err != nil {
@@ -117,10 +124,27 @@ func (c Case) check() error {
 		return errors.New("name is missing; say what the case shows")
 	case c.Expect != "allow" && c.Expect != "deny" && c.Expect != "shape":
 		return fmt.Errorf("expect = %q; write allow, deny or shape", c.Expect)
+	case c.Job.Fork && c.kind() != "merge_request":
+		return errors.New("fork = true goes with the ref of a merge request, such as \"refs/merge-requests/1/head\"")
+	case slices.ContainsFunc(c.Variables, func(v Variable) bool { return v.Key == "" }):
+		return errors.New("a variable has no key; write { key = \"NAME\", value = \"text\" }")
 	case !slices.Contains([]string{"", "branch", "tag", "merge_request"}, c.Job.RefKind):
 		return fmt.Errorf("ref_kind = %q; write branch, tag or merge_request", c.Job.RefKind)
 	}
 	return nil
+}
+
+// kind returns that of the job's ref.
+func (c Case) kind() string {
+	switch {
+	case c.Job.RefKind != "":
+		return c.Job.RefKind
+	case strings.HasPrefix(c.Job.Ref, "refs/tags/"):
+		return "tag"
+	case strings.HasPrefix(c.Job.Ref, "refs/merge-requests/"):
+		return "merge_request"
+	}
+	return "branch"
 }
 
 // Beside returns a path that f names, seen from where f lies.

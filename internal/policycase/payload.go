@@ -2,6 +2,7 @@ package policycase
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed" // the ordinary job
 	"encoding/json"
 	"fmt"
@@ -26,11 +27,25 @@ func (c Case) Payload(base string) ([]byte, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	var payload map[string]any
-	if err := decoder.Decode(&payload); err != nil {
-		return nil, fmt.Errorf("payload %s: %w", base, err)
+	if err := decoder.Decode(&payload); err != nil || payload == nil {
+		return nil, fmt.Errorf("%s: not a job's payload, which is a JSON object (%w)", base, err)
+	}
+	for _, path := range c.Remove {
+		if !has(payload, strings.Split(path, ".")) && !has(c.Merge, strings.Split(path, ".")) {
+			return nil, fmt.Errorf("remove: there is no %q in the payload; write a path such as \"git_info.protected\"", path)
+		}
 	}
 	c.Apply(payload)
 	return json.Marshal(payload)
+}
+
+func has(in map[string]any, path []string) bool {
+	inner, ok := in[path[0]]
+	if !ok || len(path) == 1 {
+		return ok
+	}
+	object, ok := inner.(map[string]any)
+	return ok && has(object, path[1:])
 }
 
 // Apply makes the payload of an ordinary job that of c's job.
@@ -42,9 +57,9 @@ func (c Case) Apply(payload map[string]any) {
 	p.set("job_info", "name", j.Name)
 	p.server("CI_JOB_NAME", j.Name)
 	p.set("job_info", "stage", j.Stage)
-	p.ref(j)
-	p.server("CI_PIPELINE_SOURCE", orElse(j.Source, "push"))
-	p.server("GITLAB_USER_LOGIN", orElse(j.User, "dev"))
+	p.ref(j, c.kind())
+	p.server("CI_PIPELINE_SOURCE", cmp.Or(j.Source, "push"))
+	p.server("GITLAB_USER_LOGIN", cmp.Or(j.User, "dev"))
 	if j.UserID != 0 {
 		p.object("job_info")["user_id"] = j.UserID
 	}
@@ -105,7 +120,7 @@ func (p editor) add(key, value string) {
 }
 
 // ref sets what GitLab says of a ref, in all the places where it says it.
-func (p editor) ref(j Job) {
+func (p editor) ref(j Job, kind string) {
 	git := p.object("git_info")
 	if j.Protected != nil {
 		git["protected"] = *j.Protected
@@ -114,13 +129,9 @@ func (p editor) ref(j Job) {
 	if j.Ref == "" {
 		return
 	}
-	kind, name := orElse(j.RefKind, "branch"), j.Ref
+	name := j.Ref
 	if j.RefKind == "" {
-		if tag, ok := strings.CutPrefix(j.Ref, "refs/tags/"); ok {
-			kind, name = "tag", tag
-		} else if strings.HasPrefix(j.Ref, "refs/merge-requests/") {
-			kind = "merge_request"
-		}
+		name = strings.TrimPrefix(name, "refs/tags/")
 	}
 	refspecs := []any{"+8c1fa0b7d25a4e91b3c6d7e8f90123456789abcd:refs/pipelines/5012"}
 	git["ref_type"] = "branch"
@@ -162,11 +173,4 @@ func remove(from map[string]any, path []string) {
 		return
 	}
 	delete(from, path[0])
-}
-
-func orElse(s, otherwise string) string {
-	if s != "" {
-		return s
-	}
-	return otherwise
 }

@@ -28,25 +28,30 @@ func (p *Policy) validate(r *report, at, executor string) {
 		rule.validate(r, elementPath(at+".rules", i))
 	}
 	p.validateNetwork(r, at)
-	if executor == ExecutorLocal && (p.Events || p.NetworkPolicy) {
-		r.warn(at, "events and network_policy have no effect: the local executor makes no pods")
+	if executor == ExecutorLocal && (p.Events || p.NetworkPolicy || p.PinImages || len(p.Signatures) > 0) {
+		r.warn(at, "events, network_policy, pin_images and signatures have no effect: the local executor makes no pods")
 	}
 }
 
 // validate checks what ends up in a pod's spec. The namespace of a rule knows no
 // variables: one that a job can set must not choose it.
 func (u *Rule) validate(r *report, at string) {
+	if u.Expression == "" && r.index.has(at+".expression") {
+		r.problem(at+".expression", "empty; write a CEL expression, or take the key out: without it every job fits")
+	}
 	dnsLabel(r, at+".namespace", u.Namespace)
-	dnsLabel(r, at+".service_account", u.ServiceAccount)
+	if problems := validation.IsDNS1123Subdomain(u.ServiceAccount); u.ServiceAccount != "" && len(problems) > 0 {
+		r.problem(at+".service_account", "%q: %s", u.ServiceAccount, problems[0])
+	}
 	label(r, at+".network_tier", u.NetworkTier)
 	label(r, at+".cache_tier", u.CacheTier)
-	for key, value := range u.NodeSelector {
-		if problems := validation.IsQualifiedName(key); len(problems) > 0 {
-			r.problem(joinPath(at+".node_selector", key), "no label of a node: %s", problems[0])
-		}
-		label(r, joinPath(at+".node_selector", key), value)
-	}
+	labels(r, at+".node_selector", u.NodeSelector)
 	for key, effect := range u.NodeTolerations {
+		name, value, _ := strings.Cut(key, "=")
+		if problems := validation.IsQualifiedName(name); len(problems) > 0 {
+			r.problem(joinPath(at+".node_tolerations", key), "no key of a taint: %s; write \"key\" or \"key=value\"", problems[0])
+		}
+		label(r, joinPath(at+".node_tolerations", key), value)
 		oneOf(r, joinPath(at+".node_tolerations", key), effect, "NoSchedule", "PreferNoSchedule", "NoExecute")
 	}
 }
@@ -58,11 +63,17 @@ func (s *Signature) validate(r *report, at string) {
 }
 
 func (g *PolicyGitLab) validate(r *report, at string) {
+	if !g.Asks() && r.index.has(at) {
+		r.problem(at+".token", "missing or empty, so GitLab would not be asked; write token or token_file, or take the table out")
+	}
 	if g.Token != "" && g.TokenFile != "" {
 		r.problem(at+".token_file", "token and token_file exclude each other; write one of them")
 	}
-	atLeast(r, at+".cache_for", int64(g.CacheFor), 0)
-	atLeast(r, at+".timeout", int64(g.Timeout), 0)
+	for key, d := range map[string]Duration{"cache_for": g.CacheFor, "timeout": g.Timeout} {
+		if d < 0 {
+			r.problem(at+"."+key, "%v is in the past; write a duration such as \"30s\"", d.Duration())
+		}
+	}
 }
 
 func (p *Policy) validateNetwork(r *report, at string) {
@@ -87,7 +98,7 @@ func (p *Policy) validateNetwork(r *report, at string) {
 	switch {
 	case p.NetworkPolicy && len(n.GitLab) == 0:
 		r.warn(net+".gitlab", "missing: the NetworkPolicies let no job reach GitLab for its sources; write [[runners.policy.network.gitlab]]")
-	case !p.NetworkPolicy && len(n.GitLab)+len(n.Tiers) > 0:
+	case !p.NetworkPolicy && len(n.DNS)+len(n.GitLab)+len(n.ObjectStore)+len(n.Proxy)+len(n.Tiers) > 0:
 		r.warn(net, "has no effect without network_policy = true")
 	}
 }
@@ -111,6 +122,7 @@ func (p *Peer) validate(r *report, at string) {
 		r.problem(at+".pods", "goes with namespace only; take it out")
 	}
 	dnsLabel(r, at+".namespace", p.Namespace)
+	labels(r, at+".pods", p.Pods)
 	for i, text := range p.Except {
 		inner, err := netip.ParsePrefix(text)
 		if err != nil || !prefix.Contains(inner.Addr()) || inner.Bits() <= prefix.Bits() {
@@ -132,6 +144,15 @@ func dnsLabel(r *report, at, name string) {
 	}
 	if problems := validation.IsDNS1123Label(name); len(problems) > 0 {
 		r.problem(at, "%q: %s", name, problems[0])
+	}
+}
+
+func labels(r *report, at string, list map[string]string) {
+	for key, value := range list {
+		if problems := validation.IsQualifiedName(key); len(problems) > 0 {
+			r.problem(joinPath(at, key), "no name of a label: %s", problems[0])
+		}
+		label(r, joinPath(at, key), value)
 	}
 }
 

@@ -1,9 +1,12 @@
 package judge
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/policy"
@@ -17,6 +20,8 @@ func (j *Judge) ask(ctx context.Context, jb *job.Job, f *policy.Facts) {
 	if j.GitLab == nil || needs == (policy.Needs{}) {
 		return
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, cmp.Or(j.Patience, defaultPatience), errors.New("its time is up"))
+	defer cancel()
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	// What the payload itself calls unprotected needs no further word.
@@ -31,6 +36,8 @@ func (j *Judge) ask(ctx context.Context, jb *job.Job, f *policy.Facts) {
 		asking.Go(func() { j.askEnvironment(ctx, jb, f, needs.EnvironmentProtected) })
 	}
 }
+
+const defaultPatience = 10 * time.Second
 
 func (j *Judge) refProtected(ctx context.Context, projectID int64, kind, name string) policy.Flag {
 	if kind == policy.KindMergeRequest {

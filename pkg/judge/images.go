@@ -16,22 +16,22 @@ func (j *Judge) resolve(ctx context.Context, plan *job.Plan, v *Verdict) error {
 	if j.Registry == nil {
 		return nil
 	}
-	list := images(v.Facts)
+	list := v.Facts.Images()
 	failures := make([]error, len(list))
 	var asking sync.WaitGroup
 	for i := range list {
-		if !j.Rules.Pins() && len(j.Rules.Signed(list[i])) == 0 {
+		if j.Rules.Promised(list[i]) == "" {
 			continue // nobody wants to know
 		}
-		asking.Go(func() {
-			list[i].Digest, failures[i] = j.Registry.Resolve(ctx, list[i].Name, plan.Credentials)
-		})
+		asking.Go(func() { list[i].Digest, failures[i] = j.digest(ctx, plan, list[i]) })
 	}
 	asking.Wait()
-	if err := errors.Join(failures...); err != nil && !j.Rules.Audits() {
-		return err
-	}
 	for i, err := range failures {
+		if err != nil && !j.Rules.Audits() {
+			rule := j.Rules.Promised(list[i])
+			v.Decision = policy.Decision{Action: policy.Deny, Rule: rule, Key: "policy." + rule, Fact: "image = " + list[i].Name, Reason: err.Error()}
+			return err
+		}
 		if err != nil {
 			v.Notes = append(v.Notes, fmt.Sprintf("Image %s runs by its tag, which could not be looked up (audit mode): %v", list[i].Name, err))
 		}
@@ -40,7 +40,16 @@ func (j *Judge) resolve(ctx context.Context, plan *job.Plan, v *Verdict) error {
 	return nil
 }
 
-// withImages puts the images back from where images has them.
+// digest asks by the very name that was judged.
+func (j *Judge) digest(ctx context.Context, plan *job.Plan, im policy.Image) (string, error) {
+	full, err := im.Full()
+	if err != nil {
+		return "", err
+	}
+	return j.Registry.Resolve(ctx, full, plan.Credentials)
+}
+
+// withImages puts the images back from where Facts.Images has them.
 func withImages(f policy.Facts, list []policy.Image) policy.Facts {
 	if f.Image.Name != "" {
 		f.Image, list = list[0], list[1:]
@@ -52,7 +61,7 @@ func withImages(f policy.Facts, list []policy.Image) policy.Facts {
 // checkSignatures denies the job when one of its images is not signed as
 // demanded.
 func (j *Judge) checkSignatures(ctx context.Context, plan *job.Plan, v *Verdict) error {
-	for _, im := range images(v.Facts) {
+	for _, im := range v.Facts.Images() {
 		note := ""
 		for _, demand := range j.Rules.Signed(im) {
 			key, err := j.signed(ctx, plan, im, demand)
@@ -76,5 +85,9 @@ func (j *Judge) signed(ctx context.Context, plan *job.Plan, im policy.Image, dem
 	if im.Digest == "" {
 		return "", errors.New("its digest is not known")
 	}
-	return j.Registry.Signed(ctx, im.Name, im.Digest, plan.Credentials, demand)
+	full, err := im.Full()
+	if err != nil {
+		return "", err
+	}
+	return j.Registry.Signed(ctx, full, im.Digest, plan.Credentials, demand)
 }

@@ -44,16 +44,18 @@ type Registry interface {
 
 // A Recorder writes a decision down where the cluster's own tools show it.
 type Recorder interface {
+	// Record bounds itself in time.
 	Record(ctx context.Context, plan *job.Plan, d policy.Decision) error
 }
 
 // Options are what a Judge works with. Rules and Log are needed.
 type Options struct {
 	Rules       *policy.Rules
-	GitLab      GitLab   // nil: nobody is asked
-	Registry    Registry // needed when the rules pin images or want signatures
-	Recorder    Recorder // nil: no events
-	NetworkTier string   // of jobs that no rule gives another; "": pods get no label
+	GitLab      GitLab        // nil: nobody is asked
+	Registry    Registry      // needed when the rules pin images or want signatures
+	Recorder    Recorder      // nil: no events
+	NetworkTier string        // of jobs that no rule gives another; "": pods get no label
+	Patience    time.Duration // for all questions about one job to GitLab; 0 means 10 s
 	Log         *zap.Logger
 
 	// Count is told of each decision; nil counts nothing.
@@ -81,7 +83,7 @@ type Verdict struct {
 
 // Judge decides about a job and makes its plan what the decision says: where the
 // pod goes, and which digests it runs. An error says that an image cannot be
-// found out about; it is a *job.Failure.
+// found out about, and is a *job.Failure; or that ctx has ended, and is its cause.
 func (j *Judge) Judge(ctx context.Context, jb *job.Job, plan *job.Plan) (Verdict, error) {
 	began := time.Now()
 	v := Verdict{Facts: policy.FactsOf(jb, plan)}
@@ -91,7 +93,6 @@ func (j *Judge) Judge(ctx context.Context, jb *job.Job, plan *job.Plan) (Verdict
 		return v, context.Cause(ctx)
 	}
 	if err != nil {
-		v.Decision = policy.Decision{Action: policy.Deny, Rule: policy.RulePins, Key: "policy." + policy.RulePins, Reason: err.Error()}
 		j.write(ctx, jb, plan, v, time.Since(began))
 		return v, failure(err)
 	}
@@ -124,7 +125,7 @@ func (j *Judge) shape(plan *job.Plan, v Verdict) {
 	if plan.Placement.NetworkTier == "" {
 		plan.Placement.NetworkTier = j.NetworkTier
 	}
-	for _, im := range images(v.Facts) {
+	for _, im := range v.Facts.Images() {
 		if im.Digest == "" {
 			continue
 		}
@@ -136,34 +137,19 @@ func (j *Judge) shape(plan *job.Plan, v Verdict) {
 	}
 }
 
-// Admit judges the images that the job's pod has. Its error, a *job.Failure,
-// says that the pod must not run.
-func (j *Judge) Admit(v Verdict, containers []executor.Container) error {
+// Admit judges the images that the pod of a job has which v has let through. What
+// it denies is written down as v was.
+func (j *Judge) Admit(ctx context.Context, jb *job.Job, plan *job.Plan, v Verdict, containers []executor.Container) policy.Decision {
+	began := time.Now()
 	ran := make([]policy.Ran, len(containers))
 	for i, c := range containers {
 		ran[i] = policy.Ran{Service: c.Service, Image: c.Image}
 	}
-	d := j.Rules.DecidePod(v.Facts, ran)
-	if d.Action != policy.Deny {
-		return nil
+	v.Decision = j.Rules.DecidePod(v.Facts, ran)
+	if v.Action == policy.Deny {
+		j.write(ctx, jb, plan, v, time.Since(began))
 	}
-	j.Log.Warn("policy decision on a pod", zap.String("outcome", d.Outcome()), zap.String("rule", d.Rule), zap.String("reason", d.Reason))
-	if j.Count != nil {
-		j.Count(d.Outcome(), d.Rule, 0)
-	}
-	if !d.Denied() {
-		return nil
-	}
-	return job.Failf(job.RunnerSystemFailure, "%s", d.Summary())
-}
-
-// images are all that the job itself brings.
-func images(f policy.Facts) []policy.Image {
-	var list []policy.Image
-	if f.Image.Name != "" {
-		list = append(list, f.Image)
-	}
-	return append(list, f.Services...)
+	return v.Decision
 }
 
 // failure makes err one that says how the job ends.

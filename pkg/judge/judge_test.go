@@ -68,7 +68,7 @@ func (s *shelf) Resolve(_ context.Context, image string, _ []job.Credential) (st
 }
 
 func (s *shelf) Signed(_ context.Context, image, _ string, _ []job.Credential, _ int) (string, error) {
-	if strings.HasPrefix(image, "ruby") {
+	if strings.HasPrefix(image, "docker.io/library/ruby:") {
 		return "ci.pub", nil
 	}
 	return "", errors.New("there is no signature")
@@ -220,11 +220,12 @@ func TestPins(t *testing.T) {
 	if diff := cmp.Diff(want, v.Notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)
 	}
-	if err := j.Admit(v, []executor.Container{{Service: -1, Image: plan.Image.Reference()}, {Service: 1, Image: plan.Services[1].Reference()}}); err != nil {
-		t.Errorf("the pod as it was planned: %v", err)
+	planned := []executor.Container{{Service: -1, Image: plan.Image.Reference()}, {Service: 1, Image: plan.Services[1].Reference()}}
+	if d := j.Admit(t.Context(), jb, plan, v, planned); d.Denied() {
+		t.Errorf("the pod as it was planned: %s", d.Reason)
 	}
-	if err := j.Admit(v, []executor.Container{{Service: -1, Image: "ruby:3"}}); err == nil {
-		t.Error("a pod that runs the tag in place of the digest is admitted")
+	if d := j.Admit(t.Context(), jb, plan, v, []executor.Container{{Service: -1, Image: "ruby:3"}}); !d.Denied() || d.Rule != policy.RuleSignatures {
+		t.Errorf("a pod that runs the tag in place of the digest: %+v", d)
 	}
 }
 
@@ -308,6 +309,28 @@ func TestWritesDown(t *testing.T) {
 	}
 	if len(events.seen) != 2 {
 		t.Errorf("%d events, want 2", len(events.seen))
+	}
+}
+
+// TestAdmit: a pod that is not what was judged is denied, and that is written
+// down as any other decision.
+func TestAdmit(t *testing.T) {
+	core, lines := observer.New(zapcore.InfoLevel)
+	events := &book{}
+	j := New(Options{Rules: rules(t, policy.Config{AllowedImages: []string{"ruby:*"}}), Recorder: events, Log: zap.New(core)})
+	jb, plan := theJob()
+	v, err := j.Judge(t.Context(), jb, plan)
+	if err != nil || v.Denied() {
+		t.Fatalf("verdict = %+v, %v", v.Decision, err)
+	}
+	d := j.Admit(t.Context(), jb, plan, v, []executor.Container{{Service: -1, Image: "evil/miner"}})
+	j.Wait()
+	if !d.Denied() || d.Rule != policy.RuleImages {
+		t.Errorf("decision = %+v", d)
+	}
+	logged := lines.All()
+	if len(logged) != 2 || logged[1].ContextMap()["outcome"] != "denied" || logged[1].ContextMap()["job"] != int64(1) || len(events.seen) != 2 {
+		t.Errorf("logged %v, %d events", logged, len(events.seen))
 	}
 }
 

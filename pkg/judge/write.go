@@ -11,9 +11,6 @@ import (
 	"github.com/runnerd/runnerd/pkg/policy"
 )
 
-// recordTimeout bounds the writing of one event.
-const recordTimeout = 10 * time.Second
-
 // write writes a decision down. Only the event takes time; it is not on the
 // job's way.
 func (j *Judge) write(ctx context.Context, jb *job.Job, plan *job.Plan, v Verdict, took time.Duration) {
@@ -26,9 +23,8 @@ func (j *Judge) write(ctx context.Context, jb *job.Job, plan *job.Plan, v Verdic
 	}
 	d := v.Decision
 	d.Reason, d.Fact = masked(plan, d.Reason), masked(plan, d.Fact)
+	ctx = context.WithoutCancel(ctx)
 	j.recording.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
-		defer cancel()
 		if err := j.Recorder.Record(ctx, plan, d); err != nil {
 			j.Log.Warn("decision not recorded as an event", zap.Int64("job", jb.ID), zap.Error(err))
 		}
@@ -55,13 +51,32 @@ func (j *Judge) audit(jb *job.Job, plan *job.Plan, v Verdict) {
 		fields = append(fields, zap.String("reason", masked(plan, v.Reason)), zap.String("fact", masked(plan, v.Fact)), zap.Strings("allowed", v.Decision.Allowed))
 	}
 	if v.Action == policy.Shape {
-		fields = append(fields, zap.Any("placement", v.Placement))
+		fields = append(fields, zap.Any("placement", shown(v.Placement)))
 	}
 	if v.Action == policy.Deny {
 		j.Log.Warn("policy decision", fields...)
 		return
 	}
 	j.Log.Info("policy decision", fields...)
+}
+
+// shown are the keys of a shape that say something, as the config names them.
+func shown(p job.Placement) map[string]any {
+	fields := map[string]any{}
+	for key, value := range map[string]string{
+		"namespace": p.Namespace, "service_account": p.ServiceAccount, "resource_class": p.ResourceClass,
+		"network_tier": p.NetworkTier, "cache_tier": p.CacheTier,
+	} {
+		if value != "" {
+			fields[key] = value
+		}
+	}
+	for key, value := range map[string]map[string]string{"node_selector": p.NodeSelector, "node_tolerations": p.NodeTolerations} {
+		if len(value) > 0 {
+			fields[key] = value
+		}
+	}
+	return fields
 }
 
 func services(plan *job.Plan, f policy.Facts) []string {

@@ -99,7 +99,7 @@ func (a *attempt) execute(ctx context.Context, lines *ownLines, planErr error, v
 	lines.prepare(a.runner.Plan.Executor)
 	a.openCaches(ctx)
 	a.ran = true
-	outcome, err := a.runner.Executor.Run(ctx, a.task(lines, signals))
+	outcome, err := a.runner.Executor.Run(ctx, a.task(ctx, lines, signals))
 	return outcome, interrupted(process, err)
 }
 
@@ -116,10 +116,21 @@ func interrupted(process context.Context, err error) error {
 	return err
 }
 
-func (a *attempt) task(lines *ownLines, signals <-chan job.Signal) executor.Task {
+// admit says whether the pod may run what it would.
+func (a *attempt) admit(ctx context.Context, lines *ownLines, containers []executor.Container) error {
+	pod := a.verdict
+	pod.Notes = nil
+	pod.Decision = a.runner.Judge.Admit(ctx, a.job, a.plan, a.verdict, containers)
+	if lines.judged(pod); pod.Denied() {
+		return job.Failf(job.RunnerSystemFailure, "%s", pod.Summary())
+	}
+	return nil
+}
+
+func (a *attempt) task(ctx context.Context, lines *ownLines, signals <-chan job.Signal) executor.Task {
 	return executor.Task{
 		Plan: a.plan, Log: lines.jobLog(), Notes: lines, Signals: signals,
-		Admit: func(c []executor.Container) error { return a.runner.Judge.Admit(a.verdict, c) },
+		Admit: func(c []executor.Container) error { return a.admit(ctx, lines, c) },
 		OnEvent: func(e job.Event) {
 			if e.Cache != nil {
 				a.cacheEvent(*e.Cache)
