@@ -13,11 +13,6 @@ import (
 type JobFacts struct {
 	Tags      []string // in GitLab's order
 	UserLogin string   // of whoever started the job; "" for a user that is gone
-	UserID    int64    // 0 for a user that is gone
-	Ref       string   // the name alone: "main"; of a merge request "refs/merge-requests/1/head"
-	IsTag     bool     // Ref is a tag
-	Name      string
-	Stage     string
 }
 
 // Job returns what GitLab says of a job. Nothing of it is kept.
@@ -26,9 +21,9 @@ func (f *Facts) Job(ctx context.Context, projectID, jobID int64) (JobFacts, erro
 	if err != nil {
 		return JobFacts{}, err
 	}
-	facts := JobFacts{Tags: j.TagList, Ref: j.Ref, IsTag: j.Tag, Name: j.Name, Stage: j.Stage}
+	facts := JobFacts{Tags: j.TagList}
 	if j.User != nil {
-		facts.UserLogin, facts.UserID = j.User.Username, j.User.ID
+		facts.UserLogin = j.User.Username
 	}
 	return facts, nil
 }
