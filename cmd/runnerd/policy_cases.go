@@ -178,8 +178,11 @@ type shapedField struct{ key, value string }
 // shapedFields are those of a shape that are one text, always in one order.
 func shapedFields(p job.Placement) []shapedField {
 	return []shapedField{
-		{"namespace", p.Namespace}, {"service_account", p.ServiceAccount}, {"resource_class", p.ResourceClass},
-		{"network_tier", p.NetworkTier}, {"cache_tier", p.CacheTier},
+		{"namespace", p.Namespace},
+		{"service_account", p.ServiceAccount},
+		{"resource_class", p.ResourceClass},
+		{"network_tier", p.NetworkTier},
+		{"cache_tier", p.CacheTier},
 	}
 }
 

@@ -101,7 +101,8 @@ func theJob() (*job.Job, *job.Plan) {
 		ID: 1, ProjectID: 7, ProjectPath: "group/shop", Name: "deploy", UserID: 3,
 		Git: job.Git{Ref: "main", RefType: "branch", Protected: job.True},
 		Variables: []job.Variable{
-			{Key: "CI_PIPELINE_SOURCE", Value: "push"}, {Key: "GITLAB_USER_LOGIN", Value: "alice"},
+			{Key: "CI_PIPELINE_SOURCE", Value: "push"},
+			{Key: "GITLAB_USER_LOGIN", Value: "alice"},
 			{Key: "CI_ENVIRONMENT_NAME", Value: "production"},
 		},
 	}
