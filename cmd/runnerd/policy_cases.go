@@ -142,10 +142,10 @@ func (t trial) answer(f *policy.Facts, c policycase.Case) {
 	if kind, _ := f.RefName(); needs.Protected && kind == policy.KindMergeRequest {
 		f.Protected = policy.FlagOf(false)
 	}
-	if needs.Environment {
+	if (needs.Environment || needs.EnvironmentProtected) && c.Job.Environment != "" {
 		f.Environment = policy.Certain(c.Job.Environment)
 	}
-	if needs.EnvironmentProtected {
+	if needs.EnvironmentProtected && len(f.Environment.Values) == 1 {
 		f.EnvironmentProtected = policy.FlagOf(c.Job.EnvironmentProtected)
 	}
 	if needs.User {

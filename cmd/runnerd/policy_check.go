@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -181,14 +182,14 @@ func factTable(f policy.Facts) [][2]string {
 		{"source", f.Source.String()},
 		{"fork", f.Fork.String()},
 		{"user", fmt.Sprintf("%s (%d)", f.User, f.UserID)},
-		{"job", f.Job},
+		{"job", strconv.Quote(f.Job)},
 		{"environment", f.Environment.String()},
 	}
 	if f.Image.Name != "" {
-		rows = append(rows, [2]string{"image", f.Image.Name})
+		rows = append(rows, [2]string{"image", strconv.Quote(f.Image.Name)})
 	}
 	for _, s := range f.Services {
-		rows = append(rows, [2]string{"service", s.Name})
+		rows = append(rows, [2]string{"service", strconv.Quote(s.Name)})
 	}
 	return rows
 }

@@ -101,6 +101,8 @@ func TestPolicyProblems(t *testing.T) {
 
 func TestPolicyWarnings(t *testing.T) {
 	for text, want := range map[string]string{
+		"denied_images = [\"miner\"]":                       "does not keep them from being services",
+		"pin_images = true":                                 "any registry that a job names",
 		"network_policy = true":                             "no job reach GitLab",
 		"[[runners.policy.network.tiers]]\nname = \"a\"":    "no effect without network_policy",
 		"insecure_registries = [\"registry.example:5000\"]": "runnerd asks registries only",

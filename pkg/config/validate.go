@@ -59,6 +59,9 @@ func (r *Runner) validate(rep *report, at string) {
 	}
 	r.Cache.validate(rep, at+".cache")
 	r.Policy.validate(rep, at+".policy", r.Executor)
+	if (r.Policy.PinImages || len(r.Policy.Signatures) > 0) && len(r.Kubernetes.AllowedImages) == 0 {
+		rep.warn(at+".policy", "pin_images and signatures make runnerd connect to any registry that a job names; write allowed_images to bound that")
+	}
 }
 
 func (r *Runner) validateExecutor(rep *report, at string) {

@@ -23,6 +23,9 @@ func (p *Policy) validate(r *report, at, executor string) {
 	if len(p.InsecureRegistries) > 0 && !p.PinImages && len(p.Signatures) == 0 {
 		r.warn(at+".insecure_registries", "has no effect: runnerd asks registries only for pin_images and signatures")
 	}
+	if len(p.DeniedImages) > 0 && len(p.DeniedServices) == 0 {
+		r.warn(at+".denied_images", "does not keep them from being services; write denied_services as well")
+	}
 	p.GitLab.validate(r, at+".gitlab")
 	for i, rule := range p.Rules {
 		rule.validate(r, elementPath(at+".rules", i))

@@ -105,21 +105,27 @@ func (g payloadGitInfo) git(vars []payloadVariable) job.Git {
 
 // protected says whether the ref is protected. Servers before 18.3 say it only
 // in a variable; the first of that name is the server's own, a later one could
-// be the user's.
+// be the user's. It is not believed when a later one contradicts it: some of
+// those servers put variables in the order in which they refer to one another.
 func protected(said *bool, vars []payloadVariable) job.Tristate {
 	if said != nil {
 		return tristate(*said)
 	}
+	first := job.Unset
 	for _, v := range vars {
 		if v.Key != "CI_COMMIT_REF_PROTECTED" {
 			continue
 		}
-		if yes, err := strconv.ParseBool(string(v.Value)); err == nil {
-			return tristate(yes)
+		yes, err := strconv.ParseBool(string(v.Value))
+		switch {
+		case first == job.Unset && err == nil && !yes:
+			return job.False // nobody has anything to gain by claiming that
+		case err != nil || !yes:
+			return job.Unset
 		}
-		return job.Unset
+		first = job.True
 	}
-	return job.Unset
+	return first
 }
 
 func tristate(b bool) job.Tristate {

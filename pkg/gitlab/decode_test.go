@@ -84,6 +84,7 @@ func TestRefProtected(t *testing.T) {
 		{`"git_info": {"protected": true}`, job.True},
 		{`"git_info": {"protected": false}, "variables": [` + yes + `]`, job.False},
 		{`"variables": [` + no + `, ` + yes + `]`, job.False}, // a user's variable comes later
+		{`"variables": [` + yes + `, ` + no + `]`, job.Unset}, // one of them is not GitLab's
 		{`"git_info": {"protected": null}, "variables": [` + yes + `]`, job.True},
 		{`"variables": [{"key": "CI_COMMIT_REF_PROTECTED", "value": "what"}]`, job.Unset},
 		{`"variables": []`, job.Unset},

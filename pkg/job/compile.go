@@ -187,6 +187,8 @@ func image(j *Job, o Options, vars []Variable, tempDir string) (Image, error) {
 func services(from []Service, vars []Variable, tempDir string) []Service {
 	var list []Service
 	for _, s := range from {
+		// What a variable may choose is not the operator's choice.
+		s.Configured = s.Configured && !strings.Contains(s.Name, "$")
 		s.Name = strings.TrimSpace(Expand(s.Name, vars, tempDir))
 		// One variable may hold several names.
 		s.Aliases = strings.FieldsFunc(Expand(strings.Join(s.Aliases, " "), vars, tempDir), isAliasSeparator)

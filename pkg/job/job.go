@@ -119,7 +119,7 @@ type Service struct {
 	Aliases    []string
 	Command    []string
 	Variables  []Variable
-	Configured bool // the operator's, not the job's
+	Configured bool // the operator's, not the job's, nor chosen by its variables
 }
 
 // An Artifact is one entry of the payload's artifacts.

@@ -89,18 +89,35 @@ func (j *Judge) askEnvironment(ctx context.Context, jb *job.Job, f *policy.Facts
 			found = name
 		}
 	}
-	f.Environment = policy.Certain(found)
-	if !protection {
-		return
+	if found != "" || asked == 0 {
+		f.Environment = policy.Certain(found)
+	} else {
+		// A job can have an environment, and its secrets, without deploying to it
+		// (action: access, prepare, verify, stop).
+		f.Environment.Doubt += "; GitLab knows no deployment of this job"
 	}
-	f.EnvironmentProtected = policy.FlagOf(false)
-	if found != "" {
-		protected, err := j.GitLab.EnvironmentProtected(ctx, jb.ProjectID, found)
-		f.EnvironmentProtected = policy.FlagOf(protected)
-		if err != nil {
-			f.EnvironmentProtected = policy.Doubtful(unanswered(err))
+	if protection {
+		f.EnvironmentProtected = j.environmentProtected(ctx, jb.ProjectID, f.Environment)
+	}
+}
+
+// environmentProtected asks about every environment that may be the job's.
+func (j *Judge) environmentProtected(ctx context.Context, projectID int64, environment policy.Text) policy.Flag {
+	for _, name := range environment.Values {
+		if name == "" {
+			continue
+		}
+		protected, err := j.GitLab.EnvironmentProtected(ctx, projectID, name)
+		switch {
+		case err != nil:
+			return policy.Doubtful(unanswered(err))
+		case protected && len(environment.Values) == 1:
+			return policy.FlagOf(true)
+		case protected:
+			return policy.Doubtful(environment.Doubt)
 		}
 	}
+	return policy.FlagOf(false)
 }
 
 func unanswered(err error) string { return fmt.Sprintf("GitLab was asked and did not answer: %v", err) }

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/policy"
 )
+
+// atOnce is how many images of one job are looked up at the same time.
+const atOnce = 8
 
 // resolve finds out what the tags of the job's images stand for, all at once. In
 // audit mode an image without an answer runs by its tag.
@@ -18,14 +22,18 @@ func (j *Judge) resolve(ctx context.Context, plan *job.Plan, v *Verdict) error {
 	}
 	list := v.Facts.Images()
 	failures := make([]error, len(list))
-	var asking sync.WaitGroup
+	var asking errgroup.Group
+	asking.SetLimit(atOnce)
 	for i := range list {
 		if j.Rules.Promised(list[i]) == "" {
 			continue // nobody wants to know
 		}
-		asking.Go(func() { list[i].Digest, failures[i] = j.digest(ctx, plan, list[i]) })
+		asking.Go(func() error {
+			list[i].Digest, failures[i] = j.digest(ctx, plan, list[i])
+			return nil
+		})
 	}
-	asking.Wait()
+	_ = asking.Wait() // the errors are in failures, each with its image
 	for i, err := range failures {
 		if err != nil && !j.Rules.Audits() {
 			rule := j.Rules.Promised(list[i])
@@ -69,7 +77,9 @@ func (j *Judge) checkSignatures(ctx context.Context, plan *job.Plan, v *Verdict)
 				return context.Cause(ctx)
 			}
 			if err != nil {
+				placement := v.Placement
 				v.Decision = j.Rules.Unsigned(im, demand, err)
+				v.Placement = placement // for when it is only reported
 				return nil
 			}
 			note = ", signed by " + key

@@ -192,6 +192,17 @@ func TestWhatGitLabSaysCounts(t *testing.T) {
 	if v, _ := j.Judge(t.Context(), jb, plan); !v.Denied() {
 		t.Error("a job that is no deployment passes for one")
 	}
+	// An environment without a deployment (action: access) is still one.
+	denies := rules(t, policy.Config{AsksGitLab: true, Rules: []policy.Rule{
+		{Name: "a", Action: policy.Deny, Environments: []string{"production"}}, {Name: "b", Action: policy.Deny, EnvironmentProtected: job.True},
+	}})
+	if v, _ := New(Options{Rules: denies, GitLab: knowing{}, Log: zap.NewNop()}).Judge(t.Context(), jb, plan); v.Rule != "a" || !v.Denied() {
+		t.Errorf("a job that may have the environment: %s by %s", v.Outcome(), v.Rule)
+	}
+	byProtection := rules(t, policy.Config{AsksGitLab: true, Rules: []policy.Rule{{Name: "b", Action: policy.Deny, EnvironmentProtected: job.True}}})
+	if v, _ := New(Options{Rules: byProtection, GitLab: knowing{}, Log: zap.NewNop()}).Judge(t.Context(), jb, plan); !v.Denied() {
+		t.Error("a job that may have the protected environment passes")
+	}
 	for range 5 {
 		jb.Variables = append(jb.Variables, job.Variable{Key: "CI_ENVIRONMENT_NAME", Value: strings.Repeat("x", len(jb.Variables))})
 	}
@@ -278,7 +289,8 @@ func TestWritesDown(t *testing.T) {
 	})
 	jb, plan := theJob()
 	plan.Image.Name, plan.Services = "registry/s3cr3t", nil
-	plan.Log.Masks = []string{"s3cr3t"}
+	jb.Variables = append(jb.Variables, job.Variable{Key: "CI_PIPELINE_SOURCE", Value: `qu"oted`})
+	plan.Log.Masks = []string{"s3cr3t", `qu"oted`}
 	if _, err := j.Judge(t.Context(), jb, plan); err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +309,7 @@ func TestWritesDown(t *testing.T) {
 	fields := logged[0].ContextMap()
 	for key, want := range map[string]any{
 		"outcome": "denied", "rule": "allowed_images", "project_path": "group/shop", "ref": "main", "ref_kind": "branch",
-		"protected": "true", "user": "alice", "source": "push", "image": "registry/[MASKED]",
+		"protected": "true", "user": "alice", "source": `unknown (CI_PIPELINE_SOURCE is set by the job as well: "push", "[MASKED]")`, "image": "registry/[MASKED]",
 	} {
 		if fields[key] != want {
 			t.Errorf("audit line: %s = %v, want %v", key, fields[key], want)

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,9 +40,9 @@ func (j *Judge) audit(jb *job.Job, plan *job.Plan, v Verdict) {
 	fields := []zap.Field{
 		zap.String("outcome", v.Outcome()), zap.String("rule", v.Rule), zap.String("rule_key", v.Key),
 		zap.Int64("job", jb.ID), zap.Int64("project", f.ProjectID), zap.String("project_path", f.Project), zap.Int64("pipeline", jb.PipelineID),
-		zap.String("job_name", f.Job), zap.String("ref_kind", kind), zap.String("ref", name), zap.String("sha", jb.Git.SHA),
-		zap.String("protected", f.Protected.String()), zap.String("source", f.Source.Plain()),
-		zap.Int64("user_id", f.UserID), zap.String("user", f.User.Plain()), zap.String("environment", f.Environment.Plain()),
+		zap.String("job_name", masked(plan, f.Job)), zap.String("ref_kind", kind), zap.String("ref", masked(plan, name)), zap.String("sha", jb.Git.SHA),
+		zap.String("protected", masked(plan, f.Protected.String())), zap.String("source", masked(plan, f.Source.Plain())),
+		zap.Int64("user_id", f.UserID), zap.String("user", masked(plan, f.User.Plain())), zap.String("environment", masked(plan, f.Environment.Plain())),
 		zap.String("image", masked(plan, f.Image.Reference())),
 	}
 	if len(f.Services) > 0 {
@@ -91,7 +92,10 @@ func services(plan *job.Plan, f policy.Facts) []string {
 // may have put one into an image's name.
 func masked(plan *job.Plan, text string) string {
 	for _, phrase := range plan.Log.Masks {
-		text = strings.ReplaceAll(text, phrase, "[MASKED]")
+		quoted := strconv.Quote(phrase)
+		for _, form := range []string{phrase, quoted[1 : len(quoted)-1]} { // reasons quote what they name
+			text = strings.ReplaceAll(text, form, "[MASKED]")
+		}
 	}
 	return text
 }

@@ -45,7 +45,7 @@ func newConditions(p *problems, key string, r Rule) []condition {
 		}, want != job.Unset)
 	}
 	text("projects", r.Projects, anyCase, func(s *subject) Text { return Certain(s.Project) })
-	text("refs", r.Refs, refForm, func(s *subject) Text { return Certain(s.Ref) })
+	text("refs", r.Refs, refForm, (*subject).ref)
 	flag("protected", r.Protected, func(s *subject) Flag { return s.Protected })
 	text("sources", r.Sources, asIs, func(s *subject) Text { return s.Source })
 	flag("forks", r.Forks, func(s *subject) Flag { return s.Fork })
@@ -57,7 +57,7 @@ func newConditions(p *problems, key string, r Rule) []condition {
 	add(jobTags(p, key+".tags", r.Tags), given(p, key+".tags", r.Tags))
 	add(ownImages(p, key+".images", r), given(p, key+".images", r.Images))
 	if r.Expression != "" {
-		list = append(list, newExpression(p, key+".expression", r.Expression))
+		list = append(list, newExpression(p, key+".expression", r))
 	}
 	return list
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/runnerd/runnerd/pkg/job"
@@ -10,7 +11,23 @@ import (
 // Decide returns what the rules say of a job: first what they say of its ref and
 // of each image, then the first rule that fits, then the default.
 func (r *Rules) Decide(f Facts) Decision {
-	d, _ := r.decide(newSubject(f, false))
+	s := newSubject(f, false)
+	d, _ := r.decide(s)
+	return r.confined(d, s)
+}
+
+// confined gives a job that is denied in a report only the pod that it would
+// have got: it must not run less confined than one that is allowed.
+func (r *Rules) confined(d Decision, s *subject) Decision {
+	if !d.WouldBeDenied() {
+		return d
+	}
+	for i := range r.rules {
+		if rule := &r.rules[i]; rule.Action != Deny && rule.fits(s) == yes {
+			d.Placement = rule.Placement
+			break
+		}
+	}
 	return d
 }
 
@@ -18,17 +35,21 @@ func (r *Rules) Decide(f Facts) Decision {
 // is asked for an image that is denied whatever its digest is. What depends on a
 // digest is allowed.
 func (r *Rules) Screen(f Facts) Decision {
-	d, open := r.decide(newSubject(f, true))
+	s := newSubject(f, true)
+	d, open := r.decide(s)
 	if open {
 		return Decision{Action: Allow, Rule: RulePins, Key: "policy." + RulePins, Fact: "the digest decides, which is not known yet"}
 	}
-	return d
+	return r.confined(d, s)
 }
 
 // decide returns open when another answer is possible once digests are known.
 func (r *Rules) decide(s *subject) (d Decision, open bool) {
 	if x, denied := r.denyRef(s); denied {
 		return r.denied(x), false
+	}
+	if len(s.images) > maxList {
+		return r.denied(tooMany(s)), false
 	}
 	for _, im := range s.images {
 		x, t := r.denyImage(im, s.pending)
@@ -37,6 +58,7 @@ func (r *Rules) decide(s *subject) (d Decision, open bool) {
 		}
 		open = open || t == unknown
 	}
+	var doubtful *rule // the first that may let the job through, or may not
 	for i := range r.rules {
 		rule := &r.rules[i]
 		t := rule.fits(s)
@@ -44,10 +66,34 @@ func (r *Rules) decide(s *subject) (d Decision, open bool) {
 			return Decision{}, true
 		}
 		if rule.decides(t) {
-			return settled(r.byRule(rule, t, s), open)
+			return settled(r.despite(doubtful, r.byRule(rule, t, s), s), open)
+		}
+		if t == unknown && doubtful == nil {
+			doubtful = rule
 		}
 	}
-	return settled(r.byDefault(s), open)
+	return settled(r.despite(doubtful, r.byDefault(s), s), open)
+}
+
+// despite denies a job that d lets through otherwise than a rule before would,
+// of which it is not certain whether it fits: a job that can make a fact
+// uncertain must not be able to choose between the two.
+func (r *Rules) despite(doubtful *rule, d Decision, s *subject) Decision {
+	if doubtful == nil || d.Action == Deny || d.Action == doubtful.Action && reflect.DeepEqual(d.Placement, doubtful.Placement) {
+		return d
+	}
+	return r.denied(denial{
+		rule: doubtful.Name, key: doubtful.key, fact: doubtful.facts(s),
+		reason:  fmt.Sprintf("it is not certain whether rule %q fits, and without it the job would run otherwise", doubtful.Name),
+		allowed: []string{"jobs of which it is certain"},
+	})
+}
+
+func tooMany(s *subject) denial {
+	return denial{
+		rule: "services", key: "policy", fact: fmt.Sprintf("images = %d", len(s.images)), allowed: []string{fmt.Sprintf("%d images", maxList)},
+		reason: fmt.Sprintf("the job has %d images and services, more than %d", len(s.images), maxList),
+	}
 }
 
 // settled takes the decision of a rule or of the default, behind images that are
@@ -119,7 +165,7 @@ func (r *Rules) denied(x denial) Decision {
 func (s *subject) summary() string {
 	out := []string{
 		"project = " + s.Project, "ref = " + s.Ref, "protected = " + s.Protected.String(),
-		"source = " + s.Source.String(), "user = " + s.User.String(), "job = " + s.Job,
+		"source = " + s.Source.String(), "user = " + s.User.String(), "job = " + printable(s.Job),
 	}
 	if env := s.Environment.String(); env != `""` {
 		out = append(out, "environment = "+env)

@@ -47,7 +47,8 @@ var variables = []cel.EnvOption{
 // newExpression checks a CEL expression: its types, and that it cannot become
 // expensive. A fact that is not known makes the result unknown, unless it does
 // not matter ("true || x").
-func newExpression(p *problems, key, text string) condition {
+func newExpression(p *problems, key string, r Rule) condition {
+	text := r.Expression
 	c := condition{
 		key: "expression", wants: text,
 		fits:  func(*subject) truth { return unknown },
@@ -87,6 +88,10 @@ func newExpression(p *problems, key, text string) condition {
 		}
 	}
 	c.fits = func(s *subject) truth { return evaluate(program, s) }
+	if r.Action == Deny {
+		// As in lists of what is denied, another name of an image is the same.
+		c.fits = func(s *subject) truth { return max(evaluate(program, s), evaluate(program, s.identical())) }
+	}
 	return c
 }
 
@@ -128,11 +133,7 @@ func (s *subject) variables() (vars map[string]any, unsure []string) {
 	if s.vars != nil {
 		return s.vars, s.unsure
 	}
-	kind, name := s.RefName()
-	s.vars = map[string]any{
-		"project": s.Project, "project_id": s.ProjectID, "ref": s.Ref, "ref_name": name, "ref_kind": kind,
-		"job": s.Job, "stage": s.Stage,
-	}
+	s.vars = map[string]any{"project": s.Project, "project_id": s.ProjectID, "job": s.Job, "stage": s.Stage}
 	give := func(name string, value any, known bool) {
 		if known {
 			s.vars[name] = value
@@ -143,6 +144,10 @@ func (s *subject) variables() (vars map[string]any, unsure []string) {
 	text := func(name string, t Text) {
 		value, known := t.known()
 		give(name, value, known)
+	}
+	kind, name := s.RefName()
+	for key, value := range map[string]string{"ref": s.Ref, "ref_name": name, "ref_kind": kind} {
+		give(key, value, s.OtherRef == "")
 	}
 	flag := func(name string, f Flag) { give(name, f.Value == job.True, f.Value != job.Unset) }
 	flag("protected", s.Protected)

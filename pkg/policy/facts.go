@@ -14,6 +14,7 @@ type Facts struct {
 	Project   string // full path
 	ProjectID int64
 	Ref       string // in full: "refs/heads/main", "refs/tags/v1", "refs/merge-requests/1/head"
+	OtherRef  string // what Ref may be as well; "" when it is certain
 	Job       string // name
 	Stage     string
 
@@ -165,8 +166,9 @@ const Build = -1
 // Tags and whether an environment is protected it does not say; whether a job
 // has the environment that it names only GitLab can tell.
 func FactsOf(j *job.Job, p *job.Plan) Facts {
+	ref, other := fullRef(j)
 	f := Facts{
-		Project: j.ProjectPath, ProjectID: j.ProjectID, Ref: fullRef(j.Git), Job: j.Name, Stage: j.Stage,
+		Project: j.ProjectPath, ProjectID: j.ProjectID, Ref: ref, OtherRef: other, Job: j.Name, Stage: j.Stage,
 		Protected: Flag{Value: j.Git.Protected}, Fork: fork(j), UserID: j.UserID,
 		Source:               said(j.Variables, "CI_PIPELINE_SOURCE"),
 		User:                 said(j.Variables, "GITLAB_USER_LOGIN"),
@@ -175,7 +177,10 @@ func FactsOf(j *job.Job, p *job.Plan) Facts {
 		Image:                Image{Name: p.Image.Name, User: p.Image.User, Service: Build},
 	}
 	if f.Protected.Value == job.Unset {
-		f.Protected.Doubt = "GitLab does not say it"
+		f.Protected.Doubt = "GitLab does not say it, or a variable contradicts it"
+	}
+	if f.UserID == 0 {
+		f.User = Uncertain("GitLab names no user") // so whoever it is has set the variable
 	}
 	for i, s := range p.Services {
 		if !s.Configured {
@@ -227,15 +232,18 @@ func valuesOf(vars []job.Variable, key string) []string {
 func fork(j *job.Job) Flag {
 	const key = "CI_MERGE_REQUEST_SOURCE_PROJECT_ID"
 	values := valuesOf(j.Variables, key)
-	for _, v := range values {
-		if v != strconv.FormatInt(j.ProjectID, 10) {
-			return FlagOf(true)
-		}
-	}
-	if len(values) == 0 && strings.HasPrefix(fullRef(j.Git), mergeRequests) {
+	own := slices.Contains(values, strconv.FormatInt(j.ProjectID, 10))
+	ref, _ := fullRef(j)
+	merges := strings.HasPrefix(ref, mergeRequests)
+	switch {
+	case len(values) == 0 && merges:
 		return Doubtful("GitLab did not send " + key)
+	case len(values) == 0, own && len(values) == 1:
+		return FlagOf(false)
+	case own, !merges:
+		return Doubtful(fmt.Sprintf("%s is set by the job: %s", key, quoted(values)))
 	}
-	return FlagOf(false)
+	return FlagOf(true)
 }
 
 func quoted(list []string) string {

@@ -92,7 +92,9 @@ func identity(repository string) string {
 	host = strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80")
 	if inner, ok := strings.CutPrefix(host, "["); ok {
 		address, port, _ := strings.Cut(inner, "]")
-		if ip, err := netip.ParseAddr(address); err == nil {
+		if ip, err := netip.ParseAddr(address); err == nil && ip.Unmap().Is4() {
+			host = ip.Unmap().String() + port
+		} else if err == nil {
 			host = "[" + ip.String() + "]" + port
 		}
 	}

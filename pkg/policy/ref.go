@@ -15,19 +15,26 @@ const (
 )
 
 // fullRef returns a job's ref with its kind, so that no tag passes for the
-// branch of the same name. A branch may be called refs/merge-requests/1/head or
-// refs/tags/v1: GitLab sends a merge request's job no refspec of a branch.
-func fullRef(g job.Git) string {
+// branch of the same name. other is what it may be as well: a branch can be
+// called like a merge request's ref, and only the refspecs tell them apart,
+// which they do not when the job's author asks for the whole history.
+func fullRef(j *job.Job) (ref, other string) {
+	g := j.Git
 	switch {
 	case g.RefType == "tag":
-		return tags + g.Ref
-	case strings.HasPrefix(g.Ref, mergeRequests) && !slices.ContainsFunc(g.Refspecs, ofBranch):
-		return g.Ref
+		return tags + g.Ref, ""
+	case !strings.HasPrefix(g.Ref, mergeRequests):
+		return branches + g.Ref, ""
+	case slices.ContainsFunc(g.Refspecs, func(spec string) bool { return strings.HasPrefix(spec, "+"+branches+g.Ref+":") }):
+		return branches + g.Ref, ""
+	case slices.ContainsFunc(g.Refspecs, ofBranches) && len(valuesOf(j.Variables, "CI_COMMIT_BRANCH")) > 0:
+		// GitLab sends that variable for branches only, and anybody can.
+		return g.Ref, branches + g.Ref
 	}
-	return branches + g.Ref
+	return g.Ref, ""
 }
 
-func ofBranch(refspec string) bool { return strings.Contains(refspec, branches) }
+func ofBranches(refspec string) bool { return strings.HasPrefix(refspec, "+"+branches+"*:") }
 
 // Kinds of refs, as expressions know them.
 const (

@@ -162,6 +162,84 @@ func TestFirstRuleDecides(t *testing.T) {
 	}
 }
 
+// TestDoubtIsNoChoice: a job whose facts are uncertain cannot get another pod by
+// that, neither a better one nor an ordinary one.
+func TestDoubtIsNoChoice(t *testing.T) {
+	sandbox := job.Placement{Namespace: "sandbox"}
+	tests := []struct {
+		name    string
+		config  Config
+		outcome string
+	}{
+		{"a shape that restricts is not skipped", Config{Rules: []Rule{{Name: "web", Action: Shape, Sources: []string{"web"}, Placement: sandbox}}}, "denied"},
+		{"nor by the rule behind it", Config{DefaultDeny: true, Rules: []Rule{
+			{Name: "web", Action: Shape, Sources: []string{"web"}, Placement: sandbox}, {Name: "all", Action: Allow},
+		}}, "denied"},
+		{"where both give the same, doubt does not matter", Config{Rules: []Rule{
+			{Name: "web", Action: Shape, Sources: []string{"web"}, Placement: sandbox}, {Name: "all", Action: Shape, Placement: sandbox},
+		}}, "shaped"},
+		{"a rule that allows as the default does", Config{Rules: []Rule{{Name: "web", Action: Allow, Sources: []string{"web"}}}}, "allowed"},
+		{"a rule that does not fit anyway", Config{Rules: []Rule{{Name: "web", Action: Shape, Sources: []string{"web"}, Refs: []string{"x"}, Placement: sandbox}}}, "allowed"},
+	}
+	for _, tt := range tests {
+		f := deployJob()
+		f.Source = Text{Values: []string{"push", "web"}, Doubt: "CI_PIPELINE_SOURCE is set twice"}
+		d := rules(t, tt.config).Decide(f)
+		if d.Outcome() != tt.outcome {
+			t.Errorf("%s: %s by %s, want %s", tt.name, d.Outcome(), d.Rule, tt.outcome)
+		}
+		if d.Denied() && (d.Rule != "web" || !strings.Contains(strings.Join(d.Lines(), "\n"), "set twice")) {
+			t.Errorf("%s: the log does not say why:\n%s", tt.name, strings.Join(d.Lines(), "\n"))
+		}
+	}
+}
+
+// TestAuditConfines: a job that is denied in a report only gets the pod of one
+// that is allowed, and not a better one.
+func TestAuditConfines(t *testing.T) {
+	sandbox := job.Placement{Namespace: "sandbox", CacheTier: "untrusted"}
+	for name, c := range map[string]Config{
+		"by a list": {AllowedImages: []string{"go:*"}},
+		"by a rule": {Rules: []Rule{{Name: "no", Action: Deny, Jobs: []string{"deploy*"}}}},
+	} {
+		c.Audit = true
+		c.Rules = append(c.Rules, Rule{Name: "sandbox", Action: Shape, Refs: []string{"main"}, Placement: sandbox})
+		d := rules(t, c).Decide(deployJob())
+		if diff := cmp.Diff(sandbox, d.Placement); diff != "" || !d.WouldBeDenied() {
+			t.Errorf("%s: %s, placement (-want +got):\n%s", name, d.Outcome(), diff)
+		}
+	}
+}
+
+// TestExpressionsThatDenySeeOtherNames: as lists of what is denied do.
+func TestExpressionsThatDenySeeOtherNames(t *testing.T) {
+	rule := Rule{Name: "no hub", Action: Deny, Expression: `images.exists(i, i.startsWith("docker.io/evil/"))`}
+	r := rules(t, Config{Rules: []Rule{rule}})
+	for _, name := range []string{"evil/miner", "registry-1.docker.io/evil/miner", "docker.io:443/evil/miner", "registry.hub.docker.com/evil/miner:1"} {
+		if d := r.Decide(imageFacts(name)); !d.Denied() {
+			t.Errorf("%s is %s", name, d.Outcome())
+		}
+	}
+	if d := r.Decide(imageFacts("good.example.com/evil/miner")); d.Denied() {
+		t.Errorf("another registry: %s", d.Reason)
+	}
+}
+
+// TestExpensiveJob: what is too large to be judged is denied.
+func TestExpensiveJob(t *testing.T) {
+	f := imageFacts("ruby")
+	for i := range 64 {
+		f.Services = append(f.Services, Image{Name: "redis", Service: i})
+	}
+	if d := rules(t, Config{}).Decide(f); !d.Denied() || d.Rule != "services" {
+		t.Errorf("a job of 65 images is %s by %s", d.Outcome(), d.Rule)
+	}
+	f.Services = f.Services[:63]
+	if d := rules(t, Config{}).Decide(f); d.Denied() {
+		t.Errorf("a job of 64 images: %s", d.Reason)
+	}
+}
+
 func TestAuditDeniesNothing(t *testing.T) {
 	r := rules(t, Config{Audit: true, AllowedImages: []string{"go:*"}})
 	d := r.Decide(deployJob())
@@ -186,6 +264,7 @@ func TestDeniedImages(t *testing.T) {
 		{"registry.example.com/x", "registry.example.com:443/x", "", true},
 		{"registry.example.com:443/x", "registry.example.com/x:3", "", true},
 		{"[::1]:5000/x", "[0:0:0:0:0:0:0:1]:5000/x", "", true},
+		{"1.2.3.4/**", "[::ffff:102:304]/x:1", "", true},
 		{"miner", "minerals", "", false},
 		{"miner:1", "miner:2", "", false},
 		{"miner:1", "miner@" + hex, "", true}, // it may be that tag's

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -13,6 +14,7 @@ type subject struct {
 	pending bool           // digests will be looked up
 	vars    map[string]any // of expressions; made when first needed
 	unsure  []string       // those of vars that are not known
+	same    *subject       // the one whose images have their identity for a name; made when first needed
 }
 
 // named is one image of a job.
@@ -30,11 +32,39 @@ func newSubject(f Facts, pending bool) *subject {
 	return s
 }
 
+func (s *subject) ref() Text {
+	if s.OtherRef == "" {
+		return Certain(s.Ref)
+	}
+	return Text{
+		Values: []string{s.Ref, s.OtherRef},
+		Doubt:  "it may be " + s.Ref + ", or a branch of that name: CI_COMMIT_BRANCH is set, and GIT_DEPTH=0 hides what GitLab would say",
+	}
+}
+
 func newNamed(i Image) named {
 	n := named{Image: i}
 	n.parsed, n.err = parseImage(i.Name)
 	n.parsed.resolved = i.Digest
 	return n
+}
+
+// identical returns s with every image under the one name of its identity.
+func (s *subject) identical() *subject {
+	if s.same != nil {
+		return s.same
+	}
+	s.same = s
+	for i, im := range s.images {
+		if im.err != nil || im.parsed.identity == im.parsed.repository {
+			continue
+		}
+		if s.same == s {
+			s.same = &subject{Facts: s.Facts, images: slices.Clone(s.images), pending: s.pending}
+		}
+		s.same.images[i].parsed.repository = im.parsed.identity
+	}
+	return s.same
 }
 
 func (n named) isService() bool { return n.Service != Build }
