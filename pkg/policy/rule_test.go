@@ -410,6 +410,12 @@ func TestExplain(t *testing.T) {
 		}
 		got = append(got, text)
 	}
+	f := deployJob()
+	f.Source = Uncertain("x")
+	doubt := rules(t, Config{Rules: []Rule{{Name: "web", Action: Shape, Sources: []string{"web"}, Placement: job.Placement{Namespace: "x"}}}})
+	if s := doubt.Explain(f); !s[1].Decides || s[1].Rule != "web" || s[2].Decides {
+		t.Errorf("steps of a decision by doubt: %+v", s)
+	}
 	want := []string{"protected_refs_only deny no", "lists of images deny no", "a deny no", "b allow yes decides", "default allow yes"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
