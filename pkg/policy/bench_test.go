@@ -63,7 +63,11 @@ func BenchmarkDecide(b *testing.B) {
 			b.Fatalf("decision = %+v", d)
 		}
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "decisions/s")
+	rate := float64(b.N) / b.Elapsed().Seconds()
+	b.ReportMetric(rate, "decisions/s")
+	if b.N > 1000 && rate < 10_000 {
+		b.Errorf("%.0f decisions/s, want 10,000", rate)
+	}
 }
 
 // BenchmarkPlainGlobs is the reference: each name against each pattern of the
