@@ -51,8 +51,11 @@ func TestAmbiguousRef(t *testing.T) {
 	}
 	f := FactsOf(j, &job.Plan{Image: job.Image{Name: "ruby"}})
 	for _, rule := range []Rule{
-		{Refs: []string{"**"}}, {Refs: []string{"refs/merge-requests/**"}},
-		{Expression: `ref_kind == "branch"`}, {Expression: `ref_kind == "merge_request"`}, {Expression: `ref.startsWith("refs/heads/")`},
+		{Refs: []string{"**"}},
+		{Refs: []string{"refs/merge-requests/**"}},
+		{Expression: `ref_kind == "branch"`},
+		{Expression: `ref_kind == "merge_request"`},
+		{Expression: `ref.startsWith("refs/heads/")`},
 	} {
 		rule.Name, rule.Action = "r", Allow
 		if r := rules(t, Config{Rules: []Rule{rule}, DefaultDeny: true}); !r.Decide(f).Denied() {
