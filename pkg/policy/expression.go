@@ -90,7 +90,13 @@ func newExpression(p *problems, key string, r Rule) condition {
 	c.fits = func(s *subject) truth { return evaluate(program, s) }
 	if r.Action == Deny {
 		// As in lists of what is denied, another name of an image is the same.
-		c.fits = func(s *subject) truth { return max(evaluate(program, s), evaluate(program, s.identical())) }
+		c.fits = func(s *subject) truth {
+			t := evaluate(program, s)
+			if same := s.identical(); same != s && t != yes {
+				t = max(t, evaluate(program, same))
+			}
+			return t
+		}
 	}
 	return c
 }
