@@ -7,6 +7,9 @@ import (
 	"testing"
 )
 
+// fixtureNames are the kinds of keys in testdata.
+var fixtureNames = []string{"p256", "p384", "ed25519", "rsa"}
+
 // What cosign has signed, with each kind of key and in both of its layouts.
 func TestCosignsOwnSignatures(t *testing.T) {
 	only := map[string]func(path string) bool{

@@ -1,3 +1,5 @@
+//go:build fixtures
+
 package registry
 
 import (
@@ -31,7 +33,7 @@ var cosign = flag.String("cosign", "", "make testdata anew, with the cosign at t
 // away; only what verifies their signatures stays.
 func TestMakeFixtures(t *testing.T) {
 	if *cosign == "" {
-		t.Skip("scripts/cosign-fixtures makes testdata anew")
+		t.Fatal("-cosign: missing; run scripts/cosign-fixtures")
 	}
 	h := listen(t, newRegistry())
 	image := fixture(t)
@@ -60,9 +62,6 @@ func TestMakeFixtures(t *testing.T) {
 		append(loopback, byDigest(t, h, image))...)...)
 	keep(t, h, work, image, index)
 }
-
-// fixtureNames are the kinds of keys in testdata.
-var fixtureNames = []string{"p256", "p384", "ed25519", "rsa"}
 
 // loopback keeps cosign from talking to Sigstore's services.
 var loopback = []string{"--yes", "--tlog-upload=false", "--use-signing-config=false", "--allow-insecure-registry"}
