@@ -21,13 +21,26 @@ const (
 	// maxCopy is how much is copied at a time: a script that prints without end
 	// must not keep the helper from stopping it.
 	maxCopy = 4 << 20
+
+	// lastPart is how much of the output that a full log would not show is read
+	// all the same: it may be the last part, which the log shows at its end.
+	lastPart = 2 << 20
 )
+
+// A sink takes a step's output: the job's log.
+type sink interface {
+	io.Writer
+	// Full reports whether only the last part of the output will be shown.
+	Full() bool
+	// Skip says that n bytes are left out.
+	Skip(n int64)
+}
 
 // A tail copies a file that grows.
 type tail struct {
 	share *handover
 	step  int
-	out   io.Writer
+	out   sink
 	file  *os.File
 	buf   []byte
 	read  int64
@@ -43,6 +56,9 @@ func (t *tail) copy() (more bool, err error) {
 		if err := t.open(); t.file == nil {
 			return false, err
 		}
+	}
+	if err := t.skip(); err != nil {
+		return false, err
 	}
 	for limit := t.read + maxCopy; t.read < limit; {
 		n, err := t.file.Read(t.buf)
@@ -62,6 +78,29 @@ func (t *tail) copy() (more bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// skip leaves out what a full log would not show: a script that prints without
+// end costs the helper next to nothing then.
+func (t *tail) skip() error {
+	if !t.out.Full() {
+		return nil
+	}
+	info, err := t.file.Stat()
+	if err != nil {
+		return fmt.Errorf("read the script's output: %w", err)
+	}
+	n := info.Size() - lastPart - t.read
+	if n < lastPart {
+		return nil
+	}
+	if _, err := t.file.Seek(n, io.SeekCurrent); err != nil {
+		return fmt.Errorf("read the script's output: %w", err)
+	}
+	t.out.Skip(n)
+	t.read += n
+	t.free()
+	return nil
 }
 
 // copyRest copies what has been written until now, by a step that writes no

@@ -95,6 +95,13 @@ func (l *limiter) keep(p []byte) {
 	}
 }
 
+// forget drops what is kept of the end so far, and counts n bytes that were
+// never written.
+func (l *limiter) forget(n int64) {
+	l.dropped += int64(len(l.tail)) + n
+	l.tail = l.tail[:0]
+}
+
 func (l *limiter) shrink() {
 	if extra := len(l.tail) - l.tailSize(); extra > 0 {
 		l.dropped += int64(extra)

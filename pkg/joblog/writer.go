@@ -37,6 +37,11 @@ type Writer struct {
 	stamp *stamper // nil without timestamps
 	own   *stream
 	job   *stream
+
+	commands *commandFilter // stands before the job's stream
+
+	runIn   int64 // bytes behind a gap that are not kept: a secret may begin in the gap
+	settles int64 // of them, how many are still to come
 }
 
 // New returns a Writer that writes the log to out. Each Write to out carries
@@ -53,6 +58,11 @@ func New(out io.Writer, opts Options) *Writer {
 	}
 	w.own = w.newStream(runnerStream, opts)
 	w.job = w.newStream(jobStream, opts)
+	w.runIn = maxTail
+	for _, phrase := range opts.Masks {
+		w.runIn = max(w.runIn, maxTail+int64(len(phrase)))
+	}
+	w.commands = &commandFilter{out: w.job.mask, addMask: w.addMask}
 	return w
 }
 
@@ -99,8 +109,45 @@ func (w *Writer) Write(p []byte) (int, error) {
 	if err := w.limit.err; err != nil {
 		return 0, err
 	}
-	_, _ = w.job.mask.Write(p)
+	rest := p
+	if w.settles > 0 {
+		n := min(int64(len(rest)), w.settles)
+		w.writeJob(rest[:n])
+		rest = rest[n:]
+		w.settles -= n
+		w.limit.forget(0)
+	}
+	w.writeJob(rest)
 	return len(p), w.limit.err
+}
+
+func (w *Writer) writeJob(p []byte) { _, _ = w.commands.Write(p) } // errors stick in the limiter
+
+// Full reports whether the limit was reached: of what the job prints now only
+// the last part will be shown, at the end.
+func (w *Writer) Full() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.limit.over && !w.limit.ended
+}
+
+// Skip says that n bytes of the job's output are left out, because a Full log
+// would not show them. What is written next is only kept from where no secret
+// can reach that began in them; the caller leaves enough for that and for the
+// log's last part.
+func (w *Writer) Skip(n int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flushJob()
+	w.limit.forget(n)
+	w.settles = w.runIn
+}
+
+// addMask masks phrase from now on, in the job's output and in runnerd's lines.
+func (w *Writer) addMask(phrase string) {
+	w.job.mask.Add(phrase)
+	w.own.mask.Add(phrase)
+	w.runIn = max(w.runIn, maxTail+int64(len(phrase)))
 }
 
 // Flush ends the job's output for now, as at the end of a step: what was held
@@ -114,6 +161,7 @@ func (w *Writer) Flush() error {
 }
 
 func (w *Writer) flushJob() {
+	w.commands.flush()
 	w.job.flush()
 	_ = w.job.end.close()
 }

@@ -1,6 +1,9 @@
 package mask
 
-import "io"
+import (
+	"io"
+	"slices"
+)
 
 const replacement = "[MASKED]"
 
@@ -28,9 +31,10 @@ type Options struct {
 
 // A Writer masks what is written to it. It is not safe for concurrent use.
 type Writer struct {
-	out    io.Writer
-	stages []stage
-	bufs   [][]byte // the output of each stage, used again
+	out     io.Writer
+	phrases []string
+	stages  []stage
+	bufs    [][]byte // the output of each stage, used again
 }
 
 // A stage replaces one kind of secret. It appends to dst what is decided of
@@ -49,7 +53,23 @@ func New(out io.Writer, opts Options) *Writer {
 	if words := newWords(opts.Prefixes); words != nil {
 		stages = append(stages, &tokens{words: words})
 	}
-	return &Writer{out: out, stages: stages, bufs: make([][]byte, len(stages))}
+	return &Writer{out: out, phrases: slices.Clone(opts.Phrases), stages: stages, bufs: make([][]byte, len(stages))}
+}
+
+// Add masks one more phrase, in what is written from now on and in what is
+// still held back.
+func (w *Writer) Add(phrase string) {
+	w.phrases = append(w.phrases, phrase)
+	words := newWords(w.phrases)
+	if words == nil {
+		return
+	}
+	if first, ok := w.stages[0].(*phrases); ok {
+		first.words = words
+		return
+	}
+	w.stages = slices.Insert(w.stages, 0, stage(&phrases{words: words}))
+	w.bufs = slices.Insert(w.bufs, 0, nil)
 }
 
 // chunk bounds the buffers between the stages.
