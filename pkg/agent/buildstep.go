@@ -71,7 +71,7 @@ func (b *builder) command(n int, step job.BuildStep, status string, spool io.Wri
 			return nil, fmt.Errorf("store the step's output: %w", err)
 		}
 	}
-	s := script{shell: b.shell, dir: b.plan.ProjectDir, assign: assign, debug: b.plan.Debug}
+	s := script{shell: b.shell, dir: b.plan.ProjectDir, assign: assign, debug: b.plan.Debug, sections: b.plan.Sections}
 	if err := os.WriteFile(b.scriptPath(n), []byte(s.text(step)), 0o600); err != nil {
 		return nil, fmt.Errorf("write the step's script: %w", err)
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/runnerd/runnerd/pkg/job"
@@ -13,6 +14,8 @@ type script struct {
 	dir    string     // where it runs
 	assign []variable // set in the shell, because the environment cannot hold them
 	debug  bool       // show each command as the shell runs it
+
+	sections bool // FF_SCRIPT_SECTIONS: a command of several lines is a section of the log
 }
 
 // text returns the script that runs a step. All lines run in one shell, so
@@ -26,11 +29,38 @@ func (s *script) text(step job.BuildStep) string {
 	if s.debug {
 		out.WriteString("set -x\n")
 	}
-	for _, line := range append(append([]string{step.Before}, step.Script...), step.After) {
-		command(&out, line)
-	}
+	s.commands(&out, "section_pre_build_script", step.Before)
+	s.commands(&out, "section_"+step.Name+"_step", step.Script...)
+	s.commands(&out, "section_post_build_script", step.After)
 	return out.String()
 }
+
+// commands writes commands, each in a section of its own where it has several
+// lines and the job wants it; section is what their names begin with.
+func (s *script) commands(out *strings.Builder, section string, lines ...string) {
+	for i, line := range lines {
+		line = strings.TrimSpace(line)
+		if s.sections && strings.Contains(line, "\n") {
+			fmt.Fprintf(out, "__runnerd_begin %s_%d\n", section, i)
+			show(out, joblog.Notice("$ "+line))
+			out.WriteString(line + "\n__runnerd_end\n")
+			continue
+		}
+		command(out, lines[i])
+	}
+}
+
+// sectionFunctions begin and end a section. A script that ends in the middle of
+// one ends it as well, unless it has set an EXIT trap of its own.
+const sectionFunctions = `__runnerd_section=
+__runnerd_mark() {
+  __runnerd_now=$(date +%s 2>/dev/null) || __runnerd_now=0
+  printf "section_$1:$__runnerd_now:$__runnerd_section$2\r\033[0K"
+}
+__runnerd_begin() { __runnerd_section=$1; __runnerd_mark start '[hide_duration=true,collapsed=true]'; }
+__runnerd_end() { [ -z "$__runnerd_section" ] || __runnerd_mark end; __runnerd_section=; }
+trap __runnerd_end EXIT
+`
 
 // head sets the shell up as GitLab Runner does.
 func (s *script) head(out *strings.Builder) {
@@ -42,6 +72,9 @@ func (s *script) head(out *strings.Builder) {
 		out.WriteString("if (set -o pipefail) 2>/dev/null; then set -o pipefail; fi\n")
 	}
 	out.WriteString("trap 'exit 1' TERM\n")
+	if s.sections {
+		out.WriteString(sectionFunctions)
+	}
 	for _, v := range s.assign {
 		out.WriteString(v.key + "=" + quote(v.value) + "\n")
 	}

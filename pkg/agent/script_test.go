@@ -57,6 +57,45 @@ func TestScript(t *testing.T) {
 	}
 }
 
+func TestScriptSections(t *testing.T) {
+	tests := []struct {
+		name   string
+		script []string
+		code   int
+		want   string
+	}{
+		{
+			name: "one for each command of several lines", script: []string{"echo a", "echo b\necho c"},
+			want: "$ echo a\na\nsection_start:T:section_script_step_1[hide_duration=true,collapsed=true]\r$ echo b\necho c\nb\nc\nsection_end:T:section_script_step_1\r\n",
+		},
+		{
+			name: "a failing command's", script: []string{"(exit 3)\necho b"}, code: 3,
+			want: "section_start:T:section_script_step_0[hide_duration=true,collapsed=true]\r$ (exit 3)\necho b\nsection_end:T:section_script_step_0\r\n",
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPod(t, tt.script...)
+			p.build.Sections = true
+			wantOutcome(t, p.run(), exited(tt.code))
+			got := sectionTime.ReplaceAllString(p.text(), "section_$1:T:")
+			if !strings.Contains(got, tt.want) {
+				t.Errorf("log\n%q\nwant in it\n%q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAddMask(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, `printf '::add-mask::%s%s\n' hun ter22`, `printf 'x %s%s y\n' hun ter22`)
+	p.addAfterScript(`printf 'z %s%s\n' hun ter22`)
+	wantOutcome(t, p.run(), exited(0))
+	p.wants("::add-mask::[MASKED]", "x [MASKED] y", "z [MASKED]")
+	p.wantsNot("hunter22")
+}
+
 func TestWholeLog(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, "echo hello")

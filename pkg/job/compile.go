@@ -104,7 +104,8 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		},
 		Build: BuildPlan{
 			Version: PlanVersion, ProjectDir: dirs.project, TempDir: dirs.temp, EnvFile: envFile,
-			Variables: withFilePaths(vars, dirs.temp), Debug: debug, Steps: buildSteps,
+			Variables: withFilePaths(vars, dirs.temp), Debug: debug,
+			Sections: flags[flagSections] && j.Features.TraceSections, Steps: buildSteps,
 		},
 	}, nil
 }

@@ -13,6 +13,7 @@ const (
 	flagTimestamps = "FF_TIMESTAMPS"
 	flagMaskTokens = "FF_MASK_ALL_DEFAULT_TOKENS"
 	flagHashKeys   = "FF_HASH_CACHE_KEYS"
+	flagSections   = "FF_SCRIPT_SECTIONS"
 	flagWipeCache  = "FF_CLEAN_UP_FAILED_CACHE_EXTRACT"
 
 	// FlagNoTokenRotation keeps the daemon from replacing a runner's token that
@@ -21,7 +22,7 @@ const (
 )
 
 var featureFlags = map[string]bool{
-	flagTimestamps: true, flagMaskTokens: true, "FF_SCRIPT_SECTIONS": false,
+	flagTimestamps: true, flagMaskTokens: true, flagSections: false,
 	"FF_USE_DIRECT_DOWNLOAD": true, "FF_USE_FASTZIP": true, "FF_USE_POD_ACTIVE_DEADLINE_SECONDS": true,
 	"FF_SECRET_RESOLVING_FAILS_IF_MISSING": true, "FF_USE_GIT_BUNDLE_URIS": true,
 	"FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY": true, "FF_USE_ADAPTIVE_REQUEST_CONCURRENCY": true,

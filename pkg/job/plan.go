@@ -147,6 +147,7 @@ type BuildPlan struct {
 	EnvFile    string      `json:"env_file"`        // GITLAB_ENV: KEY=VALUE lines that jobs append
 	Variables  []Variable  `json:"variables"`       // expanded; file variables hold their path
 	Debug      bool        `json:"debug,omitempty"` // CI_DEBUG_TRACE: xtrace
+	Sections   bool        `json:"sections,omitempty"` // FF_SCRIPT_SECTIONS: a section for each command of several lines
 	Steps      []BuildStep `json:"steps"`
 }
 
