@@ -70,6 +70,7 @@ func decodeJob(body []byte) (*job.Job, error) {
 		},
 		SecretNames: slices.Sorted(maps.Keys(p.Secrets)),
 		Run:         runText(p.Run),
+		Enforced:    p.PolicyOptions.enforced(),
 	}, nil
 }
 
@@ -205,6 +206,17 @@ func (d payloadDependency) dependency() job.Dependency {
 
 func (i payloadInput) input() job.Input {
 	return job.Input{Key: string(i.Key), Sensitive: i.Value.Sensitive}
+}
+
+func (p payloadPolicyOptions) enforced() job.Enforced {
+	if !p.Job {
+		return job.Enforced{}
+	}
+	e := job.Enforced{By: string(p.Name), Exceptions: p.Exceptions}
+	if p.OverrideAllowed != nil {
+		e.Override = tristate(*p.OverrideAllowed)
+	}
+	return e
 }
 
 // runText returns the steps of `run`, which come as a string that holds JSON.

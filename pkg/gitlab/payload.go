@@ -24,6 +24,7 @@ type payload struct {
 	Dependencies  []payloadDependency        `json:"dependencies"`
 	Features      payloadFeatures            `json:"features"`
 	Secrets       map[string]json.RawMessage `json:"secrets"`
+	PolicyOptions payloadPolicyOptions       `json:"policy_options"`
 }
 
 type payloadJobInfo struct {
@@ -130,6 +131,13 @@ type payloadDependency struct {
 		Filename text   `json:"filename"`
 		Size     number `json:"size"`
 	} `json:"artifacts_file"`
+}
+
+type payloadPolicyOptions struct {
+	Job             bool  `json:"execution_policy_job"`
+	Name            text  `json:"policy_name"`
+	OverrideAllowed *bool `json:"policy_variables_override_allowed"`
+	Exceptions      texts `json:"policy_variables_override_exceptions"`
 }
 
 type payloadFeatures struct {

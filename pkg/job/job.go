@@ -41,6 +41,8 @@ type Job struct {
 	Inputs       []Input
 	Features     Features
 
+	Enforced Enforced
+
 	SecretNames   []string // names of `secrets:` entries; runnerd does not resolve them
 	Run           string   // `run:` steps as JSON text; runnerd does not execute them
 	CorrelationID string   // X-Request-Id of the answer that carried the job
@@ -164,6 +166,15 @@ type Dependency struct {
 type Input struct {
 	Key       string
 	Sensitive bool
+}
+
+// Enforced says that a job was put into the pipeline by one of GitLab's pipeline
+// execution policies (policy_options). GitLab has already chosen the variables;
+// the job's log tells.
+type Enforced struct {
+	By         string   // name of the policy; "" when none has added the job
+	Override   Tristate // whether the project's variables override the policy's
+	Exceptions []string // names of variables to which the opposite applies
 }
 
 // Features are what the server says about itself.

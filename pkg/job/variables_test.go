@@ -1,6 +1,8 @@
 package job
 
 import (
+	"path"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,11 +57,75 @@ func TestExpandAll(t *testing.T) {
 	}
 }
 
+// FuzzExpand holds Expand against the rules as gitlab-runner has them, written
+// down once more, a character at a time.
 func FuzzExpand(f *testing.F) {
 	f.Add("a${B}$C$$", "B", "$C")
 	f.Add("${", "A", "}")
+	f.Add("$12$*$A_1${A b}${}$é", "A_1", "x")
 	f.Fuzz(func(t *testing.T, text, key, value string) {
-		Expand(text, []Variable{{Key: key, Value: value}}, "/tmp")
-		expandAll([]Variable{{Key: key, Value: text}, {Key: "X", Value: value, File: true}}, "/tmp")
+		vars := []Variable{{Key: key, Value: "shadowed"}, {Key: key, Value: value}, {Key: "FILE", Value: value, File: true}}
+		got := Expand(text, vars, "/tmp")
+		if want := expandSlowly(text, vars); got != want {
+			t.Errorf("Expand(%q, %q=%q) = %q, want %q", text, key, value, got, want)
+		}
+		for _, v := range expandAll([]Variable{{Key: "V", Value: text}, vars[0], vars[1], vars[2]}, "/tmp") {
+			if v.Key == "V" && key != "V" && !strings.Contains(text, "$V") && !strings.Contains(text, "${V}") && v.Value != got {
+				t.Errorf("expandAll gives %q, Expand %q", v.Value, got)
+			}
+		}
 	})
+}
+
+func expandSlowly(text string, vars []Variable) string {
+	var out strings.Builder
+	letter := func(c byte) bool {
+		return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+	}
+	value := func(name string) string {
+		v, found := Lookup(vars, name)
+		switch {
+		case name == "$":
+			return "$"
+		case found && v.File:
+			return path.Join("/tmp", name)
+		}
+		return v.Value
+	}
+	for i := 0; i < len(text); i++ {
+		if text[i] != '$' || i+1 == len(text) {
+			out.WriteByte(text[i])
+			continue
+		}
+		switch next := text[i+1]; {
+		case next == '{':
+			end := strings.IndexByte(text[i+2:], '}')
+			special := i+3 < len(text) && strings.IndexByte("*#$@!?-0123456789", text[i+2]) >= 0 && text[i+3] == '}'
+			switch {
+			case special:
+				out.WriteString(value(text[i+2 : i+3]))
+				i += 3
+			case end < 0:
+				i++ // "${" is dropped
+			default:
+				if end > 0 {
+					out.WriteString(value(text[i+2 : i+2+end]))
+				}
+				i += 2 + end
+			}
+		case strings.IndexByte("*#$@!?-0123456789", next) >= 0:
+			out.WriteString(value(string(next)))
+			i++
+		case letter(next):
+			end := i + 1
+			for end < len(text) && letter(text[end]) {
+				end++
+			}
+			out.WriteString(value(text[i+1 : end]))
+			i = end - 1
+		default:
+			out.WriteByte('$')
+		}
+	}
+	return out.String()
 }

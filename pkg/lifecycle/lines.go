@@ -38,6 +38,28 @@ func (l *ownLines) header(r *Runner, j *job.Job) {
 	if flags := job.ChangedFlags(j.Variables, r.Plan.FeatureFlags); len(flags) > 0 {
 		l.log.Plain("  feature flags: " + strings.Join(flags, ", "))
 	}
+	if line := enforced(j.Enforced); line != "" {
+		l.log.Plain(line)
+	}
+}
+
+// enforced says which of GitLab's policies has added the job.
+func enforced(e job.Enforced) string {
+	if e.By == "" {
+		return ""
+	}
+	line := fmt.Sprintf("Job was added by the pipeline execution policy %q", e.By)
+	exceptions := ""
+	if len(e.Exceptions) > 0 {
+		exceptions = ", except " + strings.Join(e.Exceptions, ", ")
+	}
+	switch e.Override {
+	case job.True:
+		return line + "; the project's variables override the policy's" + exceptions
+	case job.False:
+		return line + "; the project's variables do not override the policy's" + exceptions
+	}
+	return line
 }
 
 // prepare opens the section in which the executor says what it does. It ends
