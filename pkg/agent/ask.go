@@ -14,14 +14,18 @@ import (
 var errBuildGone = errors.New("the build container ended while the script ran")
 
 const (
-	lookForBuild = 200 * time.Millisecond // how often the build side's lock is tried
-	clusterWord  = time.Second            // by when a SIGTERM reaches both containers
-	stopAnswer   = 5 * time.Second        // by when the build side says that a stopped step is gone
+	lookForBuild   = 200 * time.Millisecond // how often the build side's lock is tried
+	slowEntrypoint = time.Minute            // after which the log tells what a missing build side may mean
+
+	clusterWord = time.Second     // by when a SIGTERM reaches both containers
+	stopAnswer  = 5 * time.Second // by when the build side says that a stopped step is gone
 )
 
 // awaitBuild waits until the build side is there. How long the image takes is
 // the daemon's business.
 func (h *helper) awaitBuild(ctx context.Context) error {
+	late := time.NewTimer(slowEntrypoint)
+	defer late.Stop()
 	for {
 		found, err := h.share.read(announceFile, &h.build)
 		if err != nil {
@@ -32,6 +36,11 @@ func (h *helper) awaitBuild(ctx context.Context) error {
 		}
 		select {
 		case <-h.watch.C:
+		case <-late.C:
+			if h.plan.Entrypoint {
+				h.log.Warn("the build container has not started its shell yet: its image is still being pulled, or the image's entrypoint " +
+					"does not run its arguments, as FF_KUBERNETES_HONOR_ENTRYPOINT wants it to (exec \"$@\")")
+			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -34,7 +34,7 @@ func buildEnviron(plan *job.BuildPlan, status, private string) (*environ, error)
 		}
 	}
 	if !home && !writable(env.get("HOME")) {
-		dir, err := makeHome(plan.TempDir, private)
+		dir, err := makeHome(private, plan.TempDir)
 		if err != nil {
 			return nil, err
 		}

@@ -36,7 +36,10 @@ func (h *helper) giveProject() error {
 			return fmt.Errorf("hand the project's files to user %d: %w", h.build.UID, err)
 		}
 	}
-	for _, dir := range []string{h.plan.ProjectDir, h.plan.TempDir} {
+	for _, dir := range []string{h.plan.ProjectDir, h.plan.TempDir, h.plan.MemoryDir} {
+		if dir == "" {
+			continue
+		}
 		if err := walk(dir, change); err != nil {
 			return fmt.Errorf("hand the project's files to user %d: %w", h.build.UID, err)
 		}

@@ -43,8 +43,12 @@ func (h *helper) makeDirs() error {
 	if err := os.RemoveAll(h.plan.TempDir); err != nil {
 		return err
 	}
-	made, err = mkdirAll(h.plan.TempDir)
-	h.made = append(h.made, made...)
+	if h.plan.MemoryDir != "" {
+		err = os.Symlink(h.plan.MemoryDir, h.plan.TempDir)
+	} else {
+		made, err = mkdirAll(h.plan.TempDir)
+		h.made = append(h.made, made...)
+	}
 	if err != nil {
 		return err
 	}

@@ -211,7 +211,10 @@ func TestVariables(t *testing.T) {
 		{Key: "odd-name.x", Value: "1"},
 	}
 	wantOutcome(t, p.run(), exited(0))
-	p.wants("1048576 second", "0", "external", `[it's "$HOME" \ `+"`x`", "and more]", "odd-name.x=1", p.build.TempDir+"/home")
+	p.wants("1048576 second", "0", "external", `[it's "$HOME" \ `+"`x`", "and more]", "odd-name.x=1")
+	if !strings.Contains(p.text(), p.path("share")+"/") || !strings.Contains(p.text(), "/home\n") {
+		t.Errorf("a user without a home got none:\n%s", p.text())
+	}
 	if !strings.Contains(p.text(), "WARNING: variable BIG (1048576 bytes) is too large") {
 		t.Error("nothing is said about the variable that does not fit")
 	}

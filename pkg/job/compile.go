@@ -95,12 +95,12 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		ConcurrentID: o.ConcurrentID, ConcurrentProjectID: o.ConcurrentProjectID,
 		Image: image, Services: services(slices.Concat(j.Services, o.Services), vars, dirs.temp), Credentials: j.Credentials,
 		Caches:      cacheRequests,
-		Environment: podEnvironment(vars), Log: log, Debug: debug,
+		Environment: podEnvironment(vars), Log: log, Debug: debug, Entrypoint: flags[flagEntrypoint],
 		Helper: HelperPlan{
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
 			BuildsDir: o.BuildsDir, ProjectDir: dirs.project, TempDir: dirs.temp, HostName: o.HostName,
 			Variables: vars, Sources: src, Caches: cachePlans, CacheCA: o.CacheCA, Steps: helperSteps, Warnings: warnings,
-			AfterScriptMustSucceed: mustSucceed,
+			AfterScriptMustSucceed: mustSucceed, Entrypoint: flags[flagEntrypoint],
 		},
 		Build: BuildPlan{
 			Version: PlanVersion, ProjectDir: dirs.project, TempDir: dirs.temp, EnvFile: envFile,

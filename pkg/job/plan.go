@@ -31,6 +31,7 @@ type Plan struct {
 	Credentials []Credential
 	Environment []Variable // what may stand in the pod spec: public or internal
 	Log         LogOptions // how the daemon's own lines look, as in Helper.Log
+	Entrypoint  bool       // FF_KUBERNETES_HONOR_ENTRYPOINT is on: the image's entrypoint starts the shell
 	Debug       bool       // CI_DEBUG_TRACE is on: GitLab shows the log to fewer people
 
 	Helper HelperPlan
@@ -74,6 +75,7 @@ type HelperPlan struct {
 	BuildsDir  string        `json:"builds_dir"`
 	ProjectDir string        `json:"project_dir"`
 	TempDir    string        `json:"temp_dir"`  // file variables, GITLAB_ENV; beside ProjectDir
+	MemoryDir  string        `json:"memory_dir,omitempty"` // directory in memory that TempDir is to be a symlink to; set by the executor; "" means that TempDir is a directory
 	HostName   string        `json:"host_name"` // of the daemon, for "Running on … via …"
 	Variables  []Variable    `json:"variables"` // expanded; the last of a key wins
 	Sources    Sources       `json:"sources"`
@@ -81,6 +83,10 @@ type HelperPlan struct {
 	CacheCA    string        `json:"cache_ca,omitempty"` // PEM, for the caches' store; empty means the system's
 	Steps      []HelperStep  `json:"steps"`              // in order; after_script last if there is one
 	Warnings   []string      `json:"warnings,omitempty"` // about the job's settings, printed in the log
+
+	// Entrypoint says that the build container's shell is started by its image's
+	// entrypoint, which may forget to.
+	Entrypoint bool `json:"entrypoint,omitempty"`
 
 	// AfterScriptMustSucceed is the user's AFTER_SCRIPT_IGNORE_ERRORS=false.
 	AfterScriptMustSucceed bool `json:"after_script_must_succeed,omitempty"`

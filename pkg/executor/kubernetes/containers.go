@@ -43,6 +43,7 @@ func (e *Executor) helperContainer(plan *job.Plan, policy corev1.PullPolicy) cor
 		SecurityContext: e.cfg.security(e.cfg.HelperSecurityContext, nil),
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: volumeShare, MountPath: shareDir},
+			{Name: volumeMemory, MountPath: memoryDir},
 			buildsMount(plan),
 			{Name: volumeControl, MountPath: controlDir, ReadOnly: true},
 			{Name: volumeHelperPlan, MountPath: planDir, ReadOnly: true},
@@ -50,26 +51,47 @@ func (e *Executor) helperContainer(plan *job.Plan, policy corev1.PullPolicy) cor
 	}
 }
 
-// buildContainer runs the user's image, with a shell in place of its entrypoint.
+// buildContainer runs the user's image, with a shell in place of its entrypoint,
+// or, if the job wants it, with a shell as the entrypoint's arguments.
 func (e *Executor) buildContainer(plan *job.Plan, policy corev1.PullPolicy, resources corev1.ResourceRequirements) (corev1.Container, error) {
 	sc := e.cfg.security(e.cfg.BuildSecurityContext, e.cfg.Privileged)
 	if err := runAs(sc, plan.Image.User); err != nil {
 		return corev1.Container{}, err
 	}
+	command, args := []string{"sh", "-c", buildLoop}, []string(nil)
+	if plan.Entrypoint && !noEntrypoint(plan.Image.Entrypoint) {
+		command, args = literals(plan.Image.Entrypoint), literals(command)
+	}
 	return corev1.Container{
 		Name:            containerBuild,
 		Image:           plan.Image.Reference(),
 		ImagePullPolicy: policy,
-		Command:         []string{"sh", "-c", buildLoop},
+		Command:         command,
+		Args:            args,
 		Env:             environment(plan),
 		Resources:       resources,
 		SecurityContext: sc,
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: volumeShare, MountPath: shareDir},
+			{Name: volumeMemory, MountPath: memoryDir},
 			buildsMount(plan),
 			{Name: volumeBuildPlan, MountPath: planDir, ReadOnly: true},
 		},
 	}, nil
+}
+
+// noEntrypoint reports whether entrypoint is how a job says that its image shall
+// have none: [""].
+func noEntrypoint(entrypoint []string) bool {
+	return len(entrypoint) > 0 && strings.Join(entrypoint, "") == ""
+}
+
+// entrypointNote tells that an entrypoint which the job names is not run.
+func entrypointNote(plan *job.Plan) string {
+	if plan.Entrypoint || len(plan.Image.Entrypoint) == 0 || noEntrypoint(plan.Image.Entrypoint) {
+		return ""
+	}
+	return "The image's entrypoint is replaced by a shell; with FF_KUBERNETES_HONOR_ENTRYPOINT it is run, and has to run its arguments"
 }
 
 // serviceContainer runs the i-th service. Its own variables may hold a secret

@@ -82,7 +82,11 @@ func (a *attempt) lookAtBuild(state podState, now time.Time) (time.Duration, err
 			Message: fmt.Sprintf("build container ran out of memory: it was killed at its limit%s (OOMKilled, exit code %d)", limit, t.ExitCode),
 		}
 	}
-	return 0, job.Failf(job.RunnerSystemFailure, "build container ended under the running job on node %s: %s", state.pod.Spec.NodeName, ending(t))
+	hint := ""
+	if a.plan.Entrypoint {
+		hint = "; if no script ran: the image's entrypoint must run its arguments (exec \"$@\"), as FF_KUBERNETES_HONOR_ENTRYPOINT wants it to"
+	}
+	return 0, job.Failf(job.RunnerSystemFailure, "build container ended under the running job on node %s: %s%s", state.pod.Spec.NodeName, ending(t), hint)
 }
 
 // lookAtDeletion bounds the wait for the helper's last words in a pod that

@@ -43,7 +43,7 @@ func (e *Executor) pod(plan *job.Plan, policies *policyList, attempt int) (*core
 		ObjectMeta: e.metadata(plan, podName(e.id, plan, attempt)),
 		Spec: corev1.PodSpec{
 			Containers:                    containers,
-			Volumes:                       volumes(secretName(e.id, plan)),
+			Volumes:                       volumes(secretName(e.id, plan), plan),
 			RestartPolicy:                 corev1.RestartPolicyNever,
 			ActiveDeadlineSeconds:         seconds(plan.Timeout + e.cfg.PollTimeout + deadlineSlack),
 			TerminationGracePeriodSeconds: seconds(e.cfg.TerminationGracePeriod),

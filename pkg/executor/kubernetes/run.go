@@ -23,6 +23,9 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	}
 	out.info(fmt.Sprintf("Using Kubernetes namespace: %s", e.namespace(plan)))
 	out.info(fmt.Sprintf("Using Kubernetes executor with image %s ...", describe(plan.Image)))
+	if note := entrypointNote(plan); note != "" {
+		out.info(note)
+	}
 	for _, line := range e.aliasNotes(plan) {
 		out.info(line)
 	}

@@ -15,7 +15,9 @@ import (
 // planSecret holds the plan's two parts and the services' variables, each under
 // a key of its own.
 func (e *Executor) planSecret(plan *job.Plan) (*corev1.Secret, error) {
-	helper, err := job.EncodePlan(&plan.Helper)
+	part := plan.Helper
+	part.MemoryDir = memoryDir
+	helper, err := job.EncodePlan(&part)
 	if err != nil {
 		return nil, fmt.Errorf("helper: %w", err)
 	}

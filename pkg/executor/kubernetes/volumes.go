@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/runnerd/runnerd/pkg/job"
 )
@@ -12,12 +13,14 @@ const (
 	shareDir   = "/runnerd/share"
 	planDir    = "/runnerd/plan"
 	controlDir = "/runnerd/control"
+	memoryDir  = "/runnerd/temp"
 )
 
 // Names of the pod's volumes.
 const (
 	volumeShare      = "runnerd-share"
 	volumeBuilds     = "runnerd-builds"
+	volumeMemory     = "runnerd-temp"
 	volumeControl    = "runnerd-control"
 	volumeHelperPlan = "runnerd-helper-plan"
 	volumeBuildPlan  = "runnerd-build-plan"
@@ -25,11 +28,14 @@ const (
 
 // volumes are the pod's volumes. Helper and build each see their part of the
 // plan only: the helper's holds upload URLs and the git password.
-func volumes(secret string) []corev1.Volume {
+func volumes(secret string, plan *job.Plan) []corev1.Volume {
 	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 	return []corev1.Volume{
 		{Name: volumeShare, VolumeSource: empty},
 		{Name: volumeBuilds, VolumeSource: empty},
+		{Name: volumeMemory, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
+			Medium: corev1.StorageMediumMemory, SizeLimit: memorySize(plan),
+		}}},
 		{Name: volumeControl, VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
 			Items: []corev1.DownwardAPIVolumeFile{
 				annotationFile("signal", annotationSignal),
@@ -39,6 +45,18 @@ func volumes(secret string) []corev1.Volume {
 		planVolume(volumeHelperPlan, secret, job.HelperPlanFile),
 		planVolume(volumeBuildPlan, secret, job.BuildPlanFile),
 	}
+}
+
+// memorySize bounds the volume of file variables and GITLAB_ENV: what the job
+// brings along, and room for what its scripts add.
+func memorySize(plan *job.Plan) *resource.Quantity {
+	size := int64(64 << 20)
+	for _, v := range plan.Helper.Variables {
+		if v.File {
+			size += int64(len(v.Value))
+		}
+	}
+	return resource.NewQuantity(size, resource.BinarySI)
 }
 
 func annotationFile(file, annotation string) corev1.DownwardAPIVolumeFile {
