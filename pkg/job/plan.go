@@ -5,7 +5,7 @@ import "time"
 // PlanVersion is the version of the plan's JSON. An agent refuses a plan whose
 // version it does not know; the daemon only changes it when an older agent
 // would do the wrong thing with a newer plan.
-const PlanVersion = 1
+const PlanVersion = 2
 
 // A Plan is everything that is needed to run a job. The daemon keeps the Plan;
 // Helper and Build travel into the pod, each readable by its container only.
@@ -79,8 +79,12 @@ type HelperPlan struct {
 	Sources    Sources       `json:"sources"`
 	Caches     []CachePlan   `json:"caches,omitempty"`
 	CacheCA    string        `json:"cache_ca,omitempty"` // PEM, for the caches' store; empty means the system's
+	GitLab     GitLabPlan    `json:"gitlab"`             // empty unless artifacts are sent or fetched
 	Steps      []HelperStep  `json:"steps"`              // in order; after_script last if there is one
 	Warnings   []string      `json:"warnings,omitempty"` // about the job's settings, printed in the log
+
+	Dependencies []DependencyPlan `json:"dependencies,omitempty"` // fetched in this order
+	Artifacts    []ArtifactPlan   `json:"artifacts,omitempty"`    // sent in this order
 
 	// AfterScriptMustSucceed is the user's AFTER_SCRIPT_IGNORE_ERRORS=false.
 	AfterScriptMustSucceed bool `json:"after_script_must_succeed,omitempty"`
