@@ -93,8 +93,15 @@ func TestRawIsOneFile(t *testing.T) {
 
 func TestFileName(t *testing.T) {
 	for _, tt := range []struct{ name, format, want string }{
-		{"artifacts", "zip", "artifacts.zip"}, {"", "zip", "default.zip"}, {"a/b c", "zip", "b c.zip"}, {"junit.xml", "gzip", "junit.xml.gz"},
-		{"x.json", "raw", "x.json"}, {"..", "zip", "default.zip"}, {"/", "", "default.zip"}, {" ", "raw", "default"}, {"v1/", "zip", "v1.zip"},
+		{"artifacts", "zip", "artifacts.zip"},
+		{"", "zip", "default.zip"},
+		{"a/b c", "zip", "b c.zip"},
+		{"junit.xml", "gzip", "junit.xml.gz"},
+		{"x.json", "raw", "x.json"},
+		{"..", "zip", "default.zip"},
+		{"/", "", "default.zip"},
+		{" ", "raw", "default"},
+		{"v1/", "zip", "v1.zip"},
 	} {
 		if got := artifact.FileName(tt.name, tt.format); got != tt.want {
 			t.Errorf("FileName(%q, %q) = %q, want %q", tt.name, tt.format, got, tt.want)
