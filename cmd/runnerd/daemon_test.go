@@ -158,7 +158,7 @@ func TestRefusedJobs(t *testing.T) {
 	}{
 		{"protected", standin.JobSpec{Protected: true}, "", "Job succeeded"},
 		{"not protected", standin.JobSpec{}, "runner_system_failure", "contact: #ops"},
-		{"artifacts", standin.JobSpec{Protected: true, Artifacts: []standin.Artifact{{Paths: []string{"out"}}}}, "runner_configuration_error", "artifacts:"},
+		{"artifacts", standin.JobSpec{Protected: true, Artifacts: []standin.Artifact{{Paths: []string{"out"}}}}, "", "No files to upload"},
 		{"secrets", standin.JobSpec{Protected: true, Mutate: func(p map[string]any) {
 			p["secrets"] = map[string]any{"DB_PASSWORD": map[string]any{}}
 		}}, "runner_unsupported", ""}, // GitLab's own word: we do not claim to resolve them,

@@ -195,8 +195,12 @@ func (d *daemon) planOptions(r config.Runner) (job.Options, error) {
 	if err != nil {
 		return job.Options{}, fmt.Errorf("read [runners.cache.s3] ca_file: %w", err)
 	}
+	api, err := gitlab.APIURL(r.URL)
+	if err != nil {
+		return job.Options{}, err
+	}
 	o := planSettings(r, d.build)
-	o.CacheCA = ca
+	o.CacheCA, o.APIURL = ca, api
 	return o, nil
 }
 
@@ -217,7 +221,8 @@ func planSettings(r config.Runner, build buildInfo) job.Options {
 		OutputLimit: int64(r.OutputLimitKiB) << 10, CloneURL: r.CloneURL,
 		PreGetSourcesScript: r.PreGetSourcesScript, PostGetSourcesScript: r.PostGetSourcesScript,
 		PreBuildScript: r.PreBuildScript, PostBuildScript: r.PostBuildScript,
-		CacheCompression:  r.Cache.CompressionLevel,
+		CacheCompression:      r.Cache.CompressionLevel,
+		ArtifactUploadTimeout: r.Artifact.UploadTimeout.Duration(), ArtifactResponseTimeout: r.Artifact.ResponseHeaderTimeout.Duration(),
 		GetSourcesTimeout: r.GetSourcesTimeout.Duration(), DebugTraceDisabled: r.DebugTraceDisabled,
 	}
 	if r.Executor == config.ExecutorLocal {

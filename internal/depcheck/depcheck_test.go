@@ -24,9 +24,12 @@ var mayImport = map[string][]string{
 	"pkg/joblog": {"pkg/job", "pkg/mask"},
 
 	"pkg/agent": {
-		"pkg/cache/archive", "pkg/cache/archive/pack", "pkg/cache/archive/transfer", "pkg/cache/archive/tree", "pkg/cache/archive/unpack",
+		"pkg/artifact", "pkg/cache/archive", "pkg/cache/archive/pack", "pkg/cache/archive/transfer", "pkg/cache/archive/tree", "pkg/cache/archive/unpack",
 		"pkg/confine", "pkg/frame", "pkg/job", "pkg/joblog", "pkg/mask",
 	},
+
+	"pkg/artifact": {"pkg/cache/archive/tree", "pkg/confine", "pkg/httpwait"},
+	"pkg/httpwait": {}, // when an HTTP call is repeated, for daemon and agent alike
 
 	// The agent's side of a cache: files and bytes. It knows no bucket.
 	"pkg/confine":                {},
@@ -41,7 +44,7 @@ var mayImport = map[string][]string{
 	"pkg/cache/store": {},
 
 	"pkg/config":    {"pkg/job"},
-	"pkg/gitlab":    {"pkg/job"},
+	"pkg/gitlab":    {"pkg/httpwait", "pkg/job"},
 	"pkg/judge":     {"pkg/executor", "pkg/job", "pkg/policy"},
 	"pkg/lifecycle": {"pkg/cache", "pkg/executor", "pkg/job", "pkg/joblog", "pkg/judge", "pkg/trace"},
 	"pkg/metrics":   {},

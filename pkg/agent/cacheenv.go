@@ -16,7 +16,7 @@ import (
 const envFileName = "gitlab_runner_env"
 
 // finalVariables are the job's variables and what its steps have left in
-// GITLAB_ENV: paths of caches are expanded when they are saved.
+// GITLAB_ENV: paths of caches and artifacts are expanded when they are saved.
 func (h *helper) finalVariables() []job.Variable {
 	vars := slices.Clone(h.plan.Variables)
 	if h.temp == nil {
@@ -48,7 +48,10 @@ func (h *helper) finalVariables() []job.Variable {
 
 // expandPaths expands variables in globs.
 func (h *helper) expandPaths(paths []string) []string {
-	vars := h.finalVariables()
+	return h.expandEach(paths, h.finalVariables())
+}
+
+func (h *helper) expandEach(paths []string, vars []job.Variable) []string {
 	out := make([]string, 0, len(paths))
 	for _, path := range paths {
 		out = append(out, job.Expand(path, vars, h.plan.TempDir))

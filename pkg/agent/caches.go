@@ -26,7 +26,6 @@ import (
 type caches struct {
 	*helper
 	client  *transfer.Client
-	root    *confine.Root  // the project directory; see project
 	records []*tree.Record // what was restored, by position in the plan; nil: nothing, or not all of it
 }
 
@@ -50,22 +49,6 @@ func (c *caches) close() {
 		return
 	}
 	c.client.Close()
-	if c.root != nil {
-		_ = c.root.Close() // nothing was written through it
-	}
-}
-
-// project returns the project directory. It is opened before the job's script
-// runs: afterwards its path may lead anywhere, the helper's secrets included.
-func (c *caches) project() (*confine.Root, error) {
-	if c.root == nil {
-		root, err := confine.Open(c.plan.ProjectDir)
-		if err != nil {
-			return nil, fmt.Errorf("open the project directory: %w", err)
-		}
-		c.root = root
-	}
-	return c.root, nil
 }
 
 // limited bounds the work on one cache.

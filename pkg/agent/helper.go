@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/runnerd/runnerd/pkg/confine"
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/joblog"
 )
@@ -107,12 +108,14 @@ type helper struct {
 	aborted    chan struct{} // closed when everything is to end at once
 	retryPause time.Duration // before the second try of sources; doubles
 
-	temp      *os.Root     // plan.TempDir
-	made      []string     // directories made on the way to the project's
-	build     announcement // valid once buildReady
-	ready     bool         // the build side has announced itself
-	buildSeen bool         // its lock was seen held
-	asked     int          // steps asked for
+	temp      *os.Root      // plan.TempDir
+	root      *confine.Root // plan.ProjectDir; see project
+	late      *job.Failure  // that sources end with when their time is over
+	made      []string      // directories made on the way to the project's
+	build     announcement  // valid once buildReady
+	ready     bool          // the build side has announced itself
+	buildSeen bool          // its lock was seen held
+	asked     int           // steps asked for
 }
 
 // serve runs what goes on beside the job, and the job.

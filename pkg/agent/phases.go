@@ -37,22 +37,38 @@ func (h *helper) run(ctx context.Context) job.Outcome {
 	return h.outcome(err)
 }
 
-// work is what a job does once its directories are there. Caches are saved
-// whatever became of the script, unless the job as a whole was ended.
+// work is what a job does once its directories are there. Caches are saved and
+// artifacts sent whatever became of the script, unless the job as a whole was
+// ended.
 func (h *helper) work(ctx context.Context) error {
 	caches, err := h.openCaches()
 	if err != nil {
 		return err
 	}
 	defer caches.close()
+	artifacts, err := h.openArtifacts()
+	if err != nil {
+		return err
+	}
+	defer artifacts.close()
+	defer h.closeProject()
 	err = h.sources(ctx)
+	if h.sourcesLate(err) {
+		return err // GitLab Runner ends the job there, too
+	}
 	if err == nil {
 		err = caches.restore(ctx)
+	}
+	if err == nil {
+		err = artifacts.download(ctx)
 	}
 	if err == nil {
 		err = h.script(ctx, caches)
 	}
 	caches.save(ctx, err)
+	if failed := artifacts.upload(ctx, err); err == nil {
+		err = failed
+	}
 	return cause(ctx, err)
 }
 

@@ -33,8 +33,8 @@ type checkout struct {
 func (h *helper) sources(ctx context.Context) error {
 	c := &checkout{helper: h, Sources: h.plan.Sources}
 	if c.Timeout > 0 {
-		late := job.Failf(job.JobExecutionTimeout, "getting the sources took longer than %s (get_sources_timeout)", c.Timeout)
-		limited, release := context.WithTimeoutCause(ctx, c.Timeout, late)
+		h.late = job.Failf(job.JobExecutionTimeout, "getting the sources took longer than %s (get_sources_timeout)", c.Timeout)
+		limited, release := context.WithTimeoutCause(ctx, c.Timeout, h.late)
 		defer release()
 		ctx = limited
 	}
@@ -56,6 +56,9 @@ func (h *helper) sources(ctx context.Context) error {
 	}
 	return err
 }
+
+// sourcesLate reports whether err is that there was no time left for sources.
+func (h *helper) sourcesLate(err error) bool { return h.late != nil && errors.Is(err, h.late) }
 
 func (c *checkout) attempt(ctx context.Context) error {
 	return c.phase(ctx, "get_sources", "Getting source from Git repository", c.get)

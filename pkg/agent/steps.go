@@ -20,6 +20,9 @@ func (h *helper) script(ctx context.Context, caches *caches) error {
 	if err := h.giveProject(); err != nil {
 		return err
 	}
+	if _, err := h.project(); err != nil {
+		return err
+	}
 	caches.settle(ctx)
 	scriptCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -55,8 +55,15 @@ type Runner struct {
 	Labels       map[string]string `toml:"labels"`
 	FeatureFlags map[string]bool   `toml:"feature_flags"` // FF_… variables; they beat the job's own
 	Kubernetes   Kubernetes        `toml:"kubernetes"`
+	Artifact     Artifact          `toml:"artifact"`
 	Cache        Cache             `toml:"cache"`
 	Policy       Policy            `toml:"policy"`
+}
+
+// Artifact bounds the upload of one artifact to GitLab.
+type Artifact struct {
+	UploadTimeout         Duration `toml:"upload_timeout"`          // of one try, from its first byte to GitLab's answer; 1h
+	ResponseHeaderTimeout Duration `toml:"response_header_timeout"` // until GitLab answers, once it has all; 10m
 }
 
 // The executors.

@@ -18,6 +18,8 @@ const (
 	defaultFinalRetries    = 10
 	defaultAWSAddress      = "s3.amazonaws.com"
 	defaultAssumeRoleCalls = 5
+	defaultUploadTimeout   = Duration(time.Hour)
+	defaultResponseTimeout = 10 * Duration(time.Minute)
 	defaultNetworkTier     = "default"
 	defaultFactsLife       = Duration(time.Minute)
 	defaultFactsTimeout    = 10 * Duration(time.Second)
@@ -39,6 +41,7 @@ func (r *Runner) setDefaults() {
 	r.UnhealthyRequestsLimit = defaultUnhealthyLimit
 	r.UnhealthyInterval = defaultUnhealthyPause
 	r.FinalUpdateRetryLimit = defaultFinalRetries
+	r.Artifact = Artifact{UploadTimeout: defaultUploadTimeout, ResponseHeaderTimeout: defaultResponseTimeout}
 	r.Kubernetes.setDefaults()
 	r.Cache.setDefaults()
 	r.Policy.setDefaults()
@@ -97,9 +100,19 @@ func (r *Runner) normalize(labels map[string]string) {
 	r.PrepareTimeout = max(r.PrepareTimeout, 0)
 	r.GetSourcesTimeout = max(r.GetSourcesTimeout, 0)
 	r.Labels = merged(labels, r.Labels)
+	r.Artifact.normalize()
 	r.Kubernetes.normalize()
 	r.Cache.normalize()
 	r.Policy.normalize()
+}
+
+func (a *Artifact) normalize() {
+	if a.UploadTimeout <= 0 {
+		a.UploadTimeout = defaultUploadTimeout
+	}
+	if a.ResponseHeaderTimeout <= 0 {
+		a.ResponseHeaderTimeout = defaultResponseTimeout
+	}
 }
 
 func (k *Kubernetes) normalize() {

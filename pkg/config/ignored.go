@@ -40,7 +40,6 @@ func (i ignored) matters(v any) bool {
 const (
 	otherExecutor = "it belongs to another executor; runnerd runs jobs on Kubernetes only"
 	noOverwrite   = "a job's variables do not change its pod's settings in this version"
-	noArtifacts   = "this version transfers no artifacts"
 	noReport      = "runnerd has no such report"
 	noSessions    = "runnerd offers no terminal in a running job"
 	watchesPods   = "runnerd watches pods and does not poll them"
@@ -72,7 +71,6 @@ var ignoredKeys = map[string]ignored{
 	"runners.use_slot_cgroups":                    {reason: slotsOnly},
 	"runners.slot_cgroup_template":                {reason: slotsOnly},
 	"runners.custom_build_dir":                    {reason: "GIT_CLONE_PATH always works below builds_dir", same: true},
-	"runners.artifact":                            {reason: noArtifacts},
 	"runners.referees":                            {reason: noReport},
 	"runners.monitoring":                          {reason: noReport},
 	"runners.experimental":                        {reason: noStartupScan},

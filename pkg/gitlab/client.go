@@ -83,6 +83,16 @@ func newAPI(base *url.URL, c *http.Client, userAgent string) (*api.Client, error
 // Close closes idle connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
+// APIURL returns the URL below which the runner API of the GitLab at text lies,
+// with a slash at its end.
+func APIURL(text string) (string, error) {
+	base, err := baseURL(text)
+	if err != nil {
+		return "", err
+	}
+	return base.JoinPath("api/v4/").String(), nil
+}
+
 // baseURL makes the URL below which /api/v4 lies.
 func baseURL(text string) (*url.URL, error) {
 	trimmed := strings.TrimRight(text, "/")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerd/runnerd/pkg/httpwait"
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
@@ -46,7 +47,7 @@ func (e *StatusError) RetryDelay() time.Duration { return e.RetryAfter }
 func statusError(op string, r reply, secrets ...job.Secret) *StatusError {
 	return &StatusError{
 		Op: op, Status: r.StatusCode, Message: r.message(secrets...),
-		RetryAfter: toldWait(r.Header, time.Now()), RequestID: r.Header.Get("X-Request-Id"),
+		RetryAfter: httpwait.Told(r.Header, time.Now()), RequestID: r.Header.Get("X-Request-Id"),
 	}
 }
 

@@ -21,12 +21,13 @@ type Info struct {
 // DefaultFeatures returns what runnerd promises to every job it takes. GitLab
 // fails a job that needs a feature which is missing here, and hands out one
 // that runs wrongly when a feature is here by mistake: the caller adds what
-// else is wired (services, artifacts, cache and so on).
+// else is wired (services, cache and so on).
 func DefaultFeatures() map[string]bool {
 	return map[string]bool{
 		"variables": true, "raw_variables": true, "image": true, "refspecs": true, "masking": true,
 		"multi_build_steps": true, "trace_checksum": true, "trace_size": true, "cancelable": true,
 		"cancel_gracefully": true, "return_exit_code": true, "two_phase_job_commit": true,
+		"artifacts": true, "artifacts_exclude": true, "upload_multiple_artifacts": true, "upload_raw_artifacts": true,
 	}
 }
 

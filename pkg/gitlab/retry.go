@@ -5,17 +5,15 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"io"
-	"math"
-	mathrand "math/rand/v2"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/runnerd/runnerd/pkg/httpwait"
 )
 
 // A delivery says how a call is sent.
 type delivery struct {
-	attempts int              // 0 means maxAttempts
+	attempts int              // 0 means httpwait.Attempts
 	timeout  time.Duration    // of one attempt; 0 means defaultTimeout
 	arrived  func(status int) // called when an answer's header is there; may be nil
 	maxBody  int64            // bytes of an answer that are read; 0 means all
@@ -26,15 +24,7 @@ type delivery struct {
 	reads bool
 }
 
-const (
-	maxAttempts    = 5
-	defaultTimeout = 2 * time.Minute
-
-	minRetryWait = 100 * time.Millisecond
-	maxRetryWait = time.Minute
-	// maxToldWait bounds what a server may ask for; beyond it is a mistake.
-	maxToldWait = time.Hour
-)
+const defaultTimeout = 2 * time.Minute
 
 type deliveryKey struct{}
 
@@ -45,7 +35,7 @@ func withDelivery(ctx context.Context, d delivery) context.Context {
 func deliveryFrom(ctx context.Context) delivery {
 	d, _ := ctx.Value(deliveryKey{}).(delivery)
 	if d.attempts == 0 {
-		d.attempts = maxAttempts
+		d.attempts = httpwait.Attempts
 	}
 	if d.timeout == 0 {
 		d.timeout = defaultTimeout
@@ -78,7 +68,7 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 			_, _ = io.Copy(io.Discard, resp.Body)
 			_ = resp.Body.Close()
 		}
-		if err := sleep(req.Context(), wait); err != nil {
+		if err := httpwait.Sleep(req.Context(), wait); err != nil {
 			return nil, err
 		}
 	}
@@ -86,12 +76,12 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // pause returns how long to wait for the next attempt, if there is to be one.
 func (d delivery) pause(ctx context.Context, attempt int, resp *http.Response, err error) (time.Duration, bool) {
-	wait := jitteredWait(attempt)
+	wait := httpwait.Backoff(attempt)
 	switch {
-	case attempt >= d.attempts, err != nil && !d.reads, err == nil && !retryable(resp.StatusCode):
+	case attempt >= d.attempts, err != nil && !d.reads, err == nil && !httpwait.Retryable(resp.StatusCode):
 		return 0, false
 	case err == nil:
-		if told := toldWait(resp.Header, time.Now()); told > 0 {
+		if told := httpwait.Told(resp.Header, time.Now()); told > 0 {
 			wait = told
 		}
 	}
@@ -141,48 +131,6 @@ type answerBody struct {
 func (b *answerBody) Close() error {
 	defer b.cancel()
 	return b.body.Close()
-}
-
-func retryable(status int) bool {
-	switch status {
-	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusInternalServerError,
-		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return true
-	}
-	return status >= 512
-}
-
-// toldWait returns how long the server asks to wait, 0 when it does not say.
-func toldWait(h http.Header, now time.Time) time.Duration {
-	if at, err := time.Parse(time.RFC1123, h.Get("RateLimit-ResetTime")); err == nil && at.After(now) {
-		return min(at.Sub(now), maxToldWait)
-	}
-	text := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {
-		return min(time.Duration(min(seconds, math.MaxInt32))*time.Second, maxToldWait)
-	}
-	if at, err := http.ParseTime(text); err == nil && at.After(now) {
-		return min(at.Sub(now), maxToldWait)
-	}
-	return 0
-}
-
-// jitteredWait doubles from 100 ms; half of it is random, so that many daemons
-// do not come back at the same moment.
-func jitteredWait(attempt int) time.Duration {
-	full := min(minRetryWait<<(attempt-1), maxRetryWait)
-	return full/2 + mathrand.N(full/2+1)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // requestID is a random UUID without dashes.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/runnerd/runnerd/pkg/httpwait"
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
@@ -79,7 +80,7 @@ func (c *Client) tell(ctx context.Context, endpoint string, what call, who job.C
 	answer := job.Answer{
 		Status:     r.StatusCode,
 		JobState:   r.Header.Get("Job-Status"),
-		RetryAfter: toldWait(r.Header, time.Now()),
+		RetryAfter: httpwait.Told(r.Header, time.Now()),
 		Length:     logLength(r.Header.Get("Range")),
 		RequestID:  r.Header.Get("X-Request-Id"),
 	}

@@ -35,6 +35,9 @@ type Options struct {
 	CacheCompression string // fastest or default; empty means fastest
 	CacheCA          string // PEM, for the store of caches; empty means the system's
 	CloneURL         string
+	APIURL           string // of GitLab, as jobs reach it, with a slash at its end; for artifacts
+
+	ArtifactUploadTimeout, ArtifactResponseTimeout time.Duration
 
 	PreGetSourcesScript, PostGetSourcesScript string
 	PreBuildScript, PostBuildScript           string
@@ -84,6 +87,15 @@ func Compile(j *Job, o Options) (*Plan, error) {
 	log := logOptions(j, o, flags, vars)
 	helperSteps, buildSteps := steps(j, o, s, dirs.temp)
 	cachePlans, cacheRequests := caches(j, o, s, flags, dirs.temp)
+	artifactPlans, err := artifacts(j, s)
+	if err != nil {
+		return nil, err
+	}
+	dependencyPlans := dependencies(j)
+	var server GitLabPlan
+	if len(artifactPlans)+len(dependencyPlans) > 0 {
+		server = gitLab(j, o, s, flags)
+	}
 	envFile := path.Join(dirs.temp, "gitlab_runner_env")
 	mustSucceed := !s.boolean("AFTER_SCRIPT_IGNORE_ERRORS", true)
 	warnings = slices.Concat(warnings, s.warnings, notHonoured(j))
@@ -100,6 +112,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
 			BuildsDir: o.BuildsDir, ProjectDir: dirs.project, TempDir: dirs.temp, HostName: o.HostName,
 			Variables: vars, Sources: src, Caches: cachePlans, CacheCA: o.CacheCA, Steps: helperSteps, Warnings: warnings,
+			GitLab: server, Artifacts: artifactPlans, Dependencies: dependencyPlans,
 			AfterScriptMustSucceed: mustSucceed, Entrypoint: flags[flagEntrypoint],
 		},
 		Build: BuildPlan{
@@ -259,6 +272,9 @@ func credentials(j *Job) []Secret {
 	secrets := []Secret{j.Token}
 	for _, c := range j.Credentials {
 		secrets = append(secrets, c.Password)
+	}
+	for _, d := range j.Dependencies {
+		secrets = append(secrets, d.Token)
 	}
 	return secrets
 }

@@ -135,7 +135,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"bad submodule strategy", func(j *Job) { j.Variables = []Variable{{Key: "GIT_SUBMODULE_STRATEGY", Value: "deep"}} }, RunnerConfigurationError, `"deep"`},
 		{"clone path outside", func(j *Job) { j.Variables = []Variable{{Key: "GIT_CLONE_PATH", Value: "$CI_BUILDS_DIR/../x"}} }, RunnerConfigurationError, "outside the builds directory"},
 		{"repo_url", func(j *Job) { j.Git.RepoURL = "http://u:job-token-1@\x7f/" }, RunnerSystemFailure, "repo_url"},
-		{"dependency", func(j *Job) { j.Dependencies = []Dependency{{Name: "build", Filename: "a.zip"}} }, RunnerConfigurationError, `"build"`},
+		{"artifact format", func(j *Job) { j.Artifacts = []Artifact{{Paths: []string{"a"}, Format: "rar"}} }, RunnerConfigurationError, `"rar"`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -10,12 +10,13 @@ import (
 // named by constants here; the others are exported to scripts that look at
 // them, and change nothing.
 const (
-	flagTimestamps = "FF_TIMESTAMPS"
-	flagMaskTokens = "FF_MASK_ALL_DEFAULT_TOKENS"
-	flagHashKeys   = "FF_HASH_CACHE_KEYS"
-	flagEntrypoint = "FF_KUBERNETES_HONOR_ENTRYPOINT"
-	flagSections   = "FF_SCRIPT_SECTIONS"
-	flagWipeCache  = "FF_CLEAN_UP_FAILED_CACHE_EXTRACT"
+	flagTimestamps     = "FF_TIMESTAMPS"
+	flagMaskTokens     = "FF_MASK_ALL_DEFAULT_TOKENS"
+	flagHashKeys       = "FF_HASH_CACHE_KEYS"
+	flagDirectDownload = "FF_USE_DIRECT_DOWNLOAD"
+	flagWipeCache      = "FF_CLEAN_UP_FAILED_CACHE_EXTRACT"
+	flagEntrypoint     = "FF_KUBERNETES_HONOR_ENTRYPOINT"
+	flagSections       = "FF_SCRIPT_SECTIONS"
 
 	// FlagNoTokenRotation keeps the daemon from replacing a runner's token that
 	// is about to expire.
@@ -24,7 +25,7 @@ const (
 
 var featureFlags = map[string]bool{
 	flagTimestamps: true, flagMaskTokens: true, flagSections: false,
-	"FF_USE_DIRECT_DOWNLOAD": true, "FF_USE_FASTZIP": true, "FF_USE_POD_ACTIVE_DEADLINE_SECONDS": true,
+	flagDirectDownload: true, "FF_USE_FASTZIP": true, "FF_USE_POD_ACTIVE_DEADLINE_SECONDS": true,
 	"FF_SECRET_RESOLVING_FAILS_IF_MISSING": true, "FF_USE_GIT_BUNDLE_URIS": true,
 	"FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY": true, "FF_USE_ADAPTIVE_REQUEST_CONCURRENCY": true,
 	"FF_USE_GITALY_CORRELATION_ID": true, "FF_ENABLE_JOB_INPUTS_INTERPOLATION": true,

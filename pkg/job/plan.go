@@ -5,7 +5,7 @@ import "time"
 // PlanVersion is the version of the plan's JSON. An agent refuses a plan whose
 // version it does not know; the daemon only changes it when an older agent
 // would do the wrong thing with a newer plan.
-const PlanVersion = 1
+const PlanVersion = 2
 
 // A Plan is everything that is needed to run a job. The daemon keeps the Plan;
 // Helper and Build travel into the pod, each readable by its container only.
@@ -74,15 +74,19 @@ type HelperPlan struct {
 	Log        LogOptions    `json:"log"`
 	BuildsDir  string        `json:"builds_dir"`
 	ProjectDir string        `json:"project_dir"`
-	TempDir    string        `json:"temp_dir"`  // file variables, GITLAB_ENV; beside ProjectDir
+	TempDir    string        `json:"temp_dir"`             // file variables, GITLAB_ENV; beside ProjectDir
 	MemoryDir  string        `json:"memory_dir,omitempty"` // directory in memory that TempDir is to be a symlink to; set by the executor; "" means that TempDir is a directory
-	HostName   string        `json:"host_name"` // of the daemon, for "Running on … via …"
-	Variables  []Variable    `json:"variables"` // expanded; the last of a key wins
+	HostName   string        `json:"host_name"`            // of the daemon, for "Running on … via …"
+	Variables  []Variable    `json:"variables"`            // expanded; the last of a key wins
 	Sources    Sources       `json:"sources"`
 	Caches     []CachePlan   `json:"caches,omitempty"`
 	CacheCA    string        `json:"cache_ca,omitempty"` // PEM, for the caches' store; empty means the system's
+	GitLab     GitLabPlan    `json:"gitlab"`             // empty unless artifacts are sent or fetched
 	Steps      []HelperStep  `json:"steps"`              // in order; after_script last if there is one
 	Warnings   []string      `json:"warnings,omitempty"` // about the job's settings, printed in the log
+
+	Dependencies []DependencyPlan `json:"dependencies,omitempty"` // fetched in this order
+	Artifacts    []ArtifactPlan   `json:"artifacts,omitempty"`    // sent in this order
 
 	// Entrypoint says that the build container's shell is started by its image's
 	// entrypoint, which may forget to.
@@ -150,9 +154,9 @@ type BuildPlan struct {
 	Version    int         `json:"version"`
 	ProjectDir string      `json:"project_dir"`
 	TempDir    string      `json:"temp_dir"`
-	EnvFile    string      `json:"env_file"`        // GITLAB_ENV: KEY=VALUE lines that jobs append
-	Variables  []Variable  `json:"variables"`       // expanded; file variables hold their path
-	Debug      bool        `json:"debug,omitempty"` // CI_DEBUG_TRACE: xtrace
+	EnvFile    string      `json:"env_file"`           // GITLAB_ENV: KEY=VALUE lines that jobs append
+	Variables  []Variable  `json:"variables"`          // expanded; file variables hold their path
+	Debug      bool        `json:"debug,omitempty"`    // CI_DEBUG_TRACE: xtrace
 	Sections   bool        `json:"sections,omitempty"` // FF_SCRIPT_SECTIONS: a section for each command of several lines
 	Steps      []BuildStep `json:"steps"`
 }

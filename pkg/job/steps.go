@@ -81,13 +81,6 @@ func unsupported(j *Job) error {
 		return Failf(RunnerConfigurationError, "secrets: (%s) are not supported by this runner", strings.Join(j.SecretNames, ", "))
 	case usesInputs(j):
 		return Failf(RunnerConfigurationError, "${{ job.inputs.… }} is not supported by this runner; use variables")
-	case len(j.Artifacts) > 0:
-		return Failf(RunnerConfigurationError, "artifacts: are not supported by this version of runnerd; the job would succeed and leave nothing")
-	}
-	for _, d := range j.Dependencies {
-		if d.Filename != "" {
-			return Failf(RunnerConfigurationError, "the job needs the artifacts of job %q, and artifacts are not supported by this version of runnerd", d.Name)
-		}
 	}
 	return nil
 }

@@ -1,0 +1,151 @@
+package artifact
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/runnerd/runnerd/pkg/httpwait"
+)
+
+// Options are a [Client]'s.
+type Options struct {
+	API       string // URL below which the runner API lies, with a slash at its end
+	UserAgent string
+	CA        []byte // PEM; trusted in addition to what the system trusts
+
+	UploadTimeout   time.Duration // of one sending; 0: 1 h
+	ResponseTimeout time.Duration // until the answer begins, once all is sent; 0: 10 min
+
+	// Note gets a line for the job's log whenever something is tried again; nil: nobody.
+	Note func(line string)
+
+	// Pause is the wait between two tries, counted from 1; nil: 1, 2, 4 and then 5 s.
+	Pause func(try int) time.Duration
+	// Backoff is that between the attempts of a try where the server says nothing;
+	// nil: httpwait.Backoff.
+	Backoff func(attempt int) time.Duration
+}
+
+// downloadTimeout bounds one fetching of one artifact.
+const downloadTimeout = time.Hour
+
+// A Client transfers artifacts. It is safe for concurrent use.
+type Client struct {
+	options   Options
+	api       *url.URL
+	http      *http.Client
+	transport *http.Transport
+}
+
+// NewClient returns a Client. It fails when the options make no sense.
+//
+// Proxies are taken from the environment.
+func NewClient(o Options) (*Client, error) {
+	api, err := url.Parse(o.API)
+	if err != nil || api.Host == "" {
+		return nil, errors.New("artifacts: the URL of GitLab's API is none")
+	}
+	if o.UploadTimeout <= 0 {
+		o.UploadTimeout = time.Hour
+	}
+	if o.ResponseTimeout <= 0 {
+		o.ResponseTimeout = 10 * time.Minute
+	}
+	if o.Note == nil {
+		o.Note = func(string) {}
+	}
+	if o.Pause == nil {
+		o.Pause = uploadPause
+	}
+	if o.Backoff == nil {
+		o.Backoff = httpwait.Backoff
+	}
+	trust, err := trusted(o.CA)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{options: o, api: api, transport: newTransport(trust, o.ResponseTimeout)}
+	c.http = &http.Client{
+		Transport: c.transport,
+		// Whoever asks decides where the token may go.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+// Close closes the connections that nobody uses.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// uploadPause is 1, 2, 4 and then always 5 s.
+func uploadPause(try int) time.Duration {
+	return min(time.Second<<min(try-1, 3), 5*time.Second)
+}
+
+// newTransport returns a transport that speaks HTTP/1.1: a long body on a
+// connection of its own has all of its window.
+func newTransport(trust *x509.CertPool, answer time.Duration) *http.Transport {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           dialer{net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}}.dial,
+		TLSClientConfig:       &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: answer,
+		ExpectContinueTimeout: 2 * time.Second,
+		Protocols:             &protocols,
+		DisableCompression:    true, // an archive is taken as it is
+		WriteBufferSize:       readBytes,
+		ReadBufferSize:        readBytes,
+		IdleConnTimeout:       10 * time.Second,
+	}
+}
+
+// trusted returns the system's certificates and those in pem; nil means the
+// system's alone.
+func trusted(pem []byte) (*x509.CertPool, error) {
+	if len(pem) == 0 {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // an image without any; the one given will do
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("artifacts: GitLab's certificate authority has no certificate in PEM form")
+	}
+	return pool, nil
+}
+
+// headers are those of every request. The token is left out where it is empty.
+func (c *Client) headers(req *http.Request, token string) {
+	req.Header.Set("User-Agent", c.options.UserAgent)
+	req.Header.Set("X-Request-Id", requestID())
+	if token != "" {
+		req.Header.Set("JOB-TOKEN", token)
+	}
+}
+
+// requestID is a random UUID without dashes.
+func requestID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	id[6] = id[6]&0x0f | 0x40
+	id[8] = id[8]&0x3f | 0x80
+	return hex.EncodeToString(id[:])
+}
+
+// of returns the URL of a job's artifacts at the API base.
+func of(base *url.URL, job int64, query url.Values) string {
+	u := base.JoinPath("jobs", fmt.Sprint(job), "artifacts")
+	u.RawQuery = query.Encode()
+	return u.String()
+}
