@@ -56,6 +56,7 @@ type Runner struct {
 	FeatureFlags map[string]bool   `toml:"feature_flags"` // FF_… variables; they beat the job's own
 	Kubernetes   Kubernetes        `toml:"kubernetes"`
 	Cache        Cache             `toml:"cache"`
+	Secrets      Secrets           `toml:"secrets"`
 	Policy       Policy            `toml:"policy"`
 }
 

@@ -16,7 +16,7 @@ type FeatureFlag struct {
 func LookupFeatureFlag(name string) (flag FeatureFlag, ok bool) {
 	def, ok := featureFlags[name]
 	switch name {
-	case flagTimestamps, flagMaskTokens, flagHashKeys, flagWipeCache, FlagNoTokenRotation:
+	case flagTimestamps, flagMaskTokens, flagHashKeys, flagWipeCache, flagInputs, flagSecrets, FlagNoTokenRotation:
 		return FeatureFlag{Default: def, Acts: ok}, ok
 	}
 	return FeatureFlag{Default: def}, ok

@@ -14,6 +14,8 @@ const (
 	flagMaskTokens = "FF_MASK_ALL_DEFAULT_TOKENS"
 	flagHashKeys   = "FF_HASH_CACHE_KEYS"
 	flagWipeCache  = "FF_CLEAN_UP_FAILED_CACHE_EXTRACT"
+	flagInputs     = "FF_ENABLE_JOB_INPUTS_INTERPOLATION"
+	flagSecrets    = "FF_SECRET_RESOLVING_FAILS_IF_MISSING"
 
 	// FlagNoTokenRotation keeps the daemon from replacing a runner's token that
 	// is about to expire.
@@ -23,9 +25,9 @@ const (
 var featureFlags = map[string]bool{
 	flagTimestamps: true, flagMaskTokens: true, "FF_SCRIPT_SECTIONS": false,
 	"FF_USE_DIRECT_DOWNLOAD": true, "FF_USE_FASTZIP": true, "FF_USE_POD_ACTIVE_DEADLINE_SECONDS": true,
-	"FF_SECRET_RESOLVING_FAILS_IF_MISSING": true, "FF_USE_GIT_BUNDLE_URIS": true,
+	flagSecrets: true, "FF_USE_GIT_BUNDLE_URIS": true,
 	"FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY": true, "FF_USE_ADAPTIVE_REQUEST_CONCURRENCY": true,
-	"FF_USE_GITALY_CORRELATION_ID": true, "FF_ENABLE_JOB_INPUTS_INTERPOLATION": true,
+	"FF_USE_GITALY_CORRELATION_ID": true, flagInputs: true,
 	"FF_USE_LEGACY_KUBERNETES_EXECUTION_STRATEGY": false, "FF_ENABLE_BASH_EXIT_CODE_CHECK": false,
 	"FF_USE_LEGACY_BASH_EVAL": false, "FF_POSIXLY_CORRECT_ESCAPES": false, "FF_ENABLE_JOB_CLEANUP": false,
 	"FF_KUBERNETES_HONOR_ENTRYPOINT": false, "FF_USE_ADVANCED_POD_SPEC_CONFIGURATION": false,

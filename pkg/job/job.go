@@ -41,10 +41,10 @@ type Job struct {
 	Inputs       []Input
 	Features     Features
 
-	SecretNames   []string // names of `secrets:` entries; runnerd does not resolve them
-	Run           string   // `run:` steps as JSON text; runnerd does not execute them
-	CorrelationID string   // X-Request-Id of the answer that carried the job
-	TLSChain      string   // PEM of the server's CA chain, empty when the system trusts it
+	Secrets       []SecretRequest // by name, not expanded
+	Run           string          // `run:` steps as JSON text; runnerd does not execute them
+	CorrelationID string          // X-Request-Id of the answer that carried the job
+	TLSChain      string          // PEM of the server's CA chain, empty when the system trusts it
 }
 
 // Git says which commit to fetch, and how.
@@ -85,6 +85,9 @@ type Step struct {
 	Name   string
 	Script []string // lines; each may hold several
 }
+
+// stepScript is the step with the user's own script.
+const stepScript = "script"
 
 // StepAfterScript is the step that runs even when the script failed.
 const StepAfterScript = "after_script"
@@ -163,6 +166,8 @@ type Dependency struct {
 // An Input is one `inputs` entry of the payload.
 type Input struct {
 	Key       string
+	Type      string // one of the Input… constants, as the server says
+	Content   string // JSON
 	Sensitive bool
 }
 
