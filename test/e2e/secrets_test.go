@@ -37,8 +37,10 @@ func vaulted(t *testing.T, policy string) (*site, *vaulttest.Server) {
 func withVault(vault *vaulttest.Server, spec standin.JobSpec) standin.JobSpec {
 	token := vault.Sign(map[string]any{"aud": vaultAudience, "project_path": "group/hello", "exp": time.Now().Add(time.Hour).Unix()})
 	spec.Variables = append([]standin.Variable{
-		{Key: "VAULT_SERVER_URL", Value: vault.URL(), Public: true}, {Key: "VAULT_ID_TOKEN", Value: token, Masked: true},
-		{Key: "VAULT_AUTH_ROLE", Value: "ci", Public: true}, {Key: "DB_PASSWORD", Value: "overridden"},
+		{Key: "VAULT_SERVER_URL", Value: vault.URL(), Public: true},
+		{Key: "VAULT_ID_TOKEN", Value: token, Masked: true},
+		{Key: "VAULT_AUTH_ROLE", Value: "ci", Public: true},
+		{Key: "DB_PASSWORD", Value: "overridden"},
 	}, spec.Variables...)
 	return spec
 }
