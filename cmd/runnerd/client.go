@@ -39,6 +39,7 @@ func (d *daemon) clientConfig(s entrySetup) gitlab.Config {
 func clientConfig(r config.Runner, path, systemID string, build buildInfo) gitlab.Config {
 	features := gitlab.DefaultFeatures()
 	features["cache"], features["fallback_cache_keys"] = true, true
+	features["vault_secrets"], features["job_inputs"] = true, true
 	features["services"] = r.Executor == config.ExecutorKubernetes
 	features["service_variables"] = r.Executor == config.ExecutorKubernetes
 	features["service_multiple_aliases"] = r.Executor == config.ExecutorKubernetes

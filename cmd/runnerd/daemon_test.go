@@ -159,9 +159,10 @@ func TestRefusedJobs(t *testing.T) {
 		{"protected", standin.JobSpec{Protected: true}, "", "Job succeeded"},
 		{"not protected", standin.JobSpec{}, "runner_system_failure", "contact: #ops"},
 		{"artifacts", standin.JobSpec{Protected: true, Artifacts: []standin.Artifact{{Paths: []string{"out"}}}}, "", "No files to upload"},
-		{"secrets", standin.JobSpec{Protected: true, Mutate: func(p map[string]any) {
-			p["secrets"] = map[string]any{"DB_PASSWORD": map[string]any{}}
-		}}, "runner_unsupported", ""}, // GitLab's own word: we do not claim to resolve them,
+		{"secrets of another provider", standin.JobSpec{Protected: true, Mutate: func(p map[string]any) {
+			p["secrets"] = map[string]any{"DB_PASSWORD": map[string]any{"gcp_secret_manager": map[string]any{"name": "x"}}}
+		}}, "runner_configuration_error", `secret "DB_PASSWORD": the provider gcp_secret_manager is not supported by this runner`},
+		{"unknown input", standin.JobSpec{Protected: true, Script: []string{"echo ${{ job.inputs.nobody }}"}}, "runner_configuration_error", "${{ job.inputs.nobody }}"},
 		{"run", standin.JobSpec{Protected: true, Mutate: func(p map[string]any) {
 			p["run"] = `[{"name":"x","script":"echo x"}]`
 			delete(p, "steps")

@@ -53,7 +53,7 @@ type entry struct {
 	poller *poller.Poller
 	pods   *kubernetes.Executor // nil for the local executor
 	caches *entryCache          // nil: there is no store for them
-	closes []func()             // what the policy has opened
+	closes []func()             // what was opened for it
 	log    *zap.Logger
 }
 
@@ -76,13 +76,18 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	secrets, err := secretsOf(r, d.build)
+	if err != nil {
+		return nil, err
+	}
+	e.closes = append(e.closes, secrets.Close)
 	id := metrics.Runner{ShortToken: short, Name: r.Name, SystemID: d.systemID}
 	verdicts, err := d.judge(e, id)
 	if err != nil {
 		return nil, err
 	}
 	e.runner = lifecycle.New(lifecycle.Options{
-		Plan: plan, SystemID: d.systemID, Judge: verdicts, Executor: place, Caches: e.caches.of(),
+		Plan: plan, SystemID: d.systemID, Judge: verdicts, Executor: place, Caches: e.caches.of(), Secrets: secrets,
 		Trace:   trace.Options{API: client, Budget: d.budget},
 		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
 		Log:     e.log, RemoveLater: e.pods != nil,

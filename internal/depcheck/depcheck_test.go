@@ -46,12 +46,13 @@ var mayImport = map[string][]string{
 	"pkg/config":    {"pkg/job"},
 	"pkg/gitlab":    {"pkg/httpwait", "pkg/job"},
 	"pkg/judge":     {"pkg/executor", "pkg/job", "pkg/policy"},
-	"pkg/lifecycle": {"pkg/cache", "pkg/executor", "pkg/job", "pkg/joblog", "pkg/judge", "pkg/trace"},
+	"pkg/lifecycle": {"pkg/cache", "pkg/executor", "pkg/job", "pkg/joblog", "pkg/judge", "pkg/secret", "pkg/trace"},
 	"pkg/metrics":   {},
 	"pkg/netpolicy": {}, // what NetworkPolicies there are; it talks to no cluster
 	"pkg/policy":    {"pkg/job"},
 	"pkg/poller":    {"pkg/job"},
 	"pkg/registry":  {"pkg/job"}, // what registries say of images
+	"pkg/secret":    {"pkg/job"}, // what Vaults hold of a job's secrets
 	"pkg/status":    {},
 	"pkg/trace":     {"pkg/job"},
 
@@ -64,6 +65,7 @@ var mayImport = map[string][]string{
 	"internal/policycase": {}, // jobs as payloads, and what a policy should say of them
 	"internal/miniotest":  {}, // a real MinIO server, for tests
 	"internal/treegen":    {},
+	"internal/vaulttest":  {}, // a strict Vault, for tests
 	"test/cachebench":     {"*"},
 	"internal/depcheck":   {},
 	"internal/standin":    {"pkg/gitlab"}, // a GitLab that is written from the specification, not from our client

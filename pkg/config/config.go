@@ -57,6 +57,7 @@ type Runner struct {
 	Kubernetes   Kubernetes        `toml:"kubernetes"`
 	Artifact     Artifact          `toml:"artifact"`
 	Cache        Cache             `toml:"cache"`
+	Secrets      Secrets           `toml:"secrets"`
 	Policy       Policy            `toml:"policy"`
 }
 

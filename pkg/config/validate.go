@@ -58,6 +58,7 @@ func (r *Runner) validate(rep *report, at string) {
 		r.Kubernetes.validate(rep, at+".kubernetes")
 	}
 	r.Cache.validate(rep, at+".cache")
+	r.Secrets.validate(rep, at+".secrets")
 	r.Policy.validate(rep, at+".policy", r.Executor)
 	if (r.Policy.PinImages || len(r.Policy.Signatures) > 0) && len(r.Kubernetes.AllowedImages) == 0 {
 		rep.warn(at+".policy", "pin_images and signatures make runnerd connect to any registry that a job names; write allowed_images to bound that")

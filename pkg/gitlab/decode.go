@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,9 +66,9 @@ func decodeJob(body []byte) (*job.Job, error) {
 			FailureReasons:    p.Features.FailureReasons,
 			TokenMaskPrefixes: p.Features.TokenMaskPrefixes,
 		},
-		SecretNames: slices.Sorted(maps.Keys(p.Secrets)),
-		Run:         runText(p.Run),
-		Enforced:    p.PolicyOptions.enforced(),
+		Enforced: p.PolicyOptions.enforced(),
+		Secrets:  secrets(p.Secrets),
+		Run:      runText(p.Run),
 	}, nil
 }
 
@@ -205,7 +203,9 @@ func (d payloadDependency) dependency() job.Dependency {
 }
 
 func (i payloadInput) input() job.Input {
-	return job.Input{Key: string(i.Key), Sensitive: i.Value.Sensitive}
+	return job.Input{
+		Key: string(i.Key), Type: string(i.Value.Type), Content: string(i.Value.Content), Sensitive: i.Value.Sensitive,
+	}
 }
 
 func (p payloadPolicyOptions) enforced() job.Enforced {

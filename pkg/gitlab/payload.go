@@ -62,7 +62,9 @@ type payloadRunnerInfo struct {
 type payloadInput struct {
 	Key   text `json:"key"`
 	Value struct {
-		Sensitive bool `json:"sensitive"`
+		Type      text            `json:"type"`
+		Content   json.RawMessage `json:"content"`
+		Sensitive bool            `json:"sensitive"`
 	} `json:"value"`
 }
 

@@ -44,6 +44,8 @@ type Options struct {
 
 	GetSourcesTimeout  time.Duration
 	DebugTraceDisabled bool
+
+	secrets []Variable // resolved; see WithSecrets
 }
 
 // Compile turns a job into a plan. The job is not changed.
@@ -52,10 +54,14 @@ type Options struct {
 // something that runnerd does not support, or a setting is impossible. Settings
 // that are merely wrong fall back to their default, with a warning for the log.
 func Compile(j *Job, o Options) (*Plan, error) {
+	flags, warnings := resolveFlags(j.Variables, o.FeatureFlags)
+	j, err := interpolate(j, flags)
+	if err != nil {
+		return nil, err
+	}
 	if err := unsupported(j); err != nil {
 		return nil, err
 	}
-	flags, warnings := resolveFlags(j.Variables, o.FeatureFlags)
 
 	// The folders depend on two settings that may themselves refer to
 	// variables, so these are read before the final expansion.
@@ -79,6 +85,10 @@ func Compile(j *Job, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	secrets, err := secretRequests(j, vars, dirs.temp)
+	if err != nil {
+		return nil, err
+	}
 	debug := s.boolean("CI_DEBUG_TRACE", false)
 	if debug && o.DebugTraceDisabled {
 		debug = false
@@ -86,6 +96,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 	}
 	log := logOptions(j, o, flags, vars)
 	helperSteps, buildSteps := steps(j, o, s, dirs.temp)
+	secretAttempts := s.number("SECRETS_RETRIEVAL_ATTEMPTS", 1, 1, 10)
 	cachePlans, cacheRequests := caches(j, o, s, flags, dirs.temp)
 	artifactPlans, err := artifacts(j, s)
 	if err != nil {
@@ -106,7 +117,8 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		Namespace: namespace(j), Timeout: j.Timeout,
 		ConcurrentID: o.ConcurrentID, ConcurrentProjectID: o.ConcurrentProjectID,
 		Image: image, Services: services(slices.Concat(j.Services, o.Services), vars, dirs.temp), Credentials: j.Credentials,
-		Caches:      cacheRequests,
+		Caches:  cacheRequests,
+		Secrets: secrets, SecretAttempts: secretAttempts, SecretsMayBeMissing: !flags[flagSecrets],
 		Environment: podEnvironment(vars), Log: log, Debug: debug, Entrypoint: flags[flagEntrypoint],
 		Helper: HelperPlan{
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
@@ -174,13 +186,14 @@ func variables(j *Job, o Options, flags map[string]bool, d dirs) []Variable {
 	if o.Executor == "local" {
 		environment = "CI_SHARED_ENVIRONMENT"
 	}
-	return append(vars,
+	vars = append(vars,
 		internal(environment, "true"),
 		internal("CI_RUNNER_VERSION", o.Version),
 		internal("CI_RUNNER_REVISION", o.Revision),
 		internal("CI_RUNNER_EXECUTABLE_ARCH", o.Platform),
-		internal("RUNNER_TEMP_PROJECT_DIR", d.temp),
 	)
+	vars = append(vars, o.secrets...)
+	return append(vars, internal("RUNNER_TEMP_PROJECT_DIR", d.temp))
 }
 
 func image(j *Job, o Options, vars []Variable, tempDir string) (Image, error) {

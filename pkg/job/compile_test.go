@@ -131,7 +131,6 @@ func TestCompileRefuses(t *testing.T) {
 		{"no image", func(j *Job) { j.Image = Image{} }, RunnerConfigurationError, "names no image"},
 		{"executor options", func(j *Job) { j.Image.Unsupported = []string{"docker.mount"} }, RunnerSystemFailure, "docker.mount"},
 		{"run and script", func(j *Job) { j.Run = "[]" }, RunnerSystemFailure, "both run: and script:"},
-		{"secrets", func(j *Job) { j.SecretNames = []string{"DB"} }, RunnerConfigurationError, "DB"},
 		{"bad submodule strategy", func(j *Job) { j.Variables = []Variable{{Key: "GIT_SUBMODULE_STRATEGY", Value: "deep"}} }, RunnerConfigurationError, `"deep"`},
 		{"clone path outside", func(j *Job) { j.Variables = []Variable{{Key: "GIT_CLONE_PATH", Value: "$CI_BUILDS_DIR/../x"}} }, RunnerConfigurationError, "outside the builds directory"},
 		{"repo_url", func(j *Job) { j.Git.RepoURL = "http://u:job-token-1@\x7f/" }, RunnerSystemFailure, "repo_url"},

@@ -16,7 +16,8 @@ type FeatureFlag struct {
 func LookupFeatureFlag(name string) (flag FeatureFlag, ok bool) {
 	def, ok := featureFlags[name]
 	switch name {
-	case flagTimestamps, flagMaskTokens, flagSections, flagEntrypoint, flagHashKeys, flagWipeCache, FlagNoTokenRotation:
+	case flagTimestamps, flagMaskTokens, flagSections, flagEntrypoint, flagHashKeys, flagWipeCache, flagDirectDownload,
+		flagInputs, flagSecrets, FlagNoTokenRotation:
 		return FeatureFlag{Default: def, Acts: ok}, ok
 	}
 	return FeatureFlag{Default: def}, ok

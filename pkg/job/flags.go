@@ -17,6 +17,8 @@ const (
 	flagWipeCache      = "FF_CLEAN_UP_FAILED_CACHE_EXTRACT"
 	flagEntrypoint     = "FF_KUBERNETES_HONOR_ENTRYPOINT"
 	flagSections       = "FF_SCRIPT_SECTIONS"
+	flagInputs         = "FF_ENABLE_JOB_INPUTS_INTERPOLATION"
+	flagSecrets        = "FF_SECRET_RESOLVING_FAILS_IF_MISSING"
 
 	// FlagNoTokenRotation keeps the daemon from replacing a runner's token that
 	// is about to expire.
@@ -26,9 +28,9 @@ const (
 var featureFlags = map[string]bool{
 	flagTimestamps: true, flagMaskTokens: true, flagSections: false,
 	flagDirectDownload: true, "FF_USE_FASTZIP": true, "FF_USE_POD_ACTIVE_DEADLINE_SECONDS": true,
-	"FF_SECRET_RESOLVING_FAILS_IF_MISSING": true, "FF_USE_GIT_BUNDLE_URIS": true,
+	flagSecrets: true, "FF_USE_GIT_BUNDLE_URIS": true,
 	"FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY": true, "FF_USE_ADAPTIVE_REQUEST_CONCURRENCY": true,
-	"FF_USE_GITALY_CORRELATION_ID": true, "FF_ENABLE_JOB_INPUTS_INTERPOLATION": true,
+	"FF_USE_GITALY_CORRELATION_ID": true, flagInputs: true,
 	"FF_USE_LEGACY_KUBERNETES_EXECUTION_STRATEGY": false, "FF_ENABLE_BASH_EXIT_CODE_CHECK": false,
 	"FF_USE_LEGACY_BASH_EVAL": false, "FF_POSIXLY_CORRECT_ESCAPES": false, "FF_ENABLE_JOB_CLEANUP": false,
 	flagEntrypoint: false, "FF_USE_ADVANCED_POD_SPEC_CONFIGURATION": false,

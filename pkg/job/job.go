@@ -43,10 +43,10 @@ type Job struct {
 
 	Enforced Enforced
 
-	SecretNames   []string // names of `secrets:` entries; runnerd does not resolve them
-	Run           string   // `run:` steps as JSON text; runnerd does not execute them
-	CorrelationID string   // X-Request-Id of the answer that carried the job
-	TLSChain      string   // PEM of the server's CA chain, empty when the system trusts it
+	Secrets       []SecretRequest // by name, not expanded
+	Run           string          // `run:` steps as JSON text; runnerd does not execute them
+	CorrelationID string          // X-Request-Id of the answer that carried the job
+	TLSChain      string          // PEM of the server's CA chain, empty when the system trusts it
 }
 
 // Git says which commit to fetch, and how.
@@ -87,6 +87,9 @@ type Step struct {
 	Name   string
 	Script []string // lines; each may hold several
 }
+
+// stepScript is the step with the user's own script.
+const stepScript = "script"
 
 // StepAfterScript is the step that runs even when the script failed.
 const StepAfterScript = "after_script"
@@ -165,6 +168,8 @@ type Dependency struct {
 // An Input is one `inputs` entry of the payload.
 type Input struct {
 	Key       string
+	Type      string // one of the Input… constants, as the server says
+	Content   string // JSON
 	Sensitive bool
 }
 

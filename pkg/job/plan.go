@@ -24,15 +24,19 @@ type Plan struct {
 	ConcurrentID        int // unique among the running jobs of the runner entry
 	ConcurrentProjectID int // unique among the running jobs of the entry and project
 
-	Placement   Placement      // where policy wants the pod
-	Image       Image          // expanded; never without a name
-	Services    []Service      // expanded
-	Caches      []CacheRequest // by position in Helper.Caches
+	Placement   Placement       // where policy wants the pod
+	Image       Image           // expanded; never without a name
+	Services    []Service       // expanded
+	Caches      []CacheRequest  // by position in Helper.Caches
+	Secrets     []SecretRequest // expanded; the daemon resolves them
 	Credentials []Credential
 	Environment []Variable // what may stand in the pod spec: public or internal
 	Log         LogOptions // how the daemon's own lines look, as in Helper.Log
 	Entrypoint  bool       // FF_KUBERNETES_HONOR_ENTRYPOINT is on: the image's entrypoint starts the shell
 	Debug       bool       // CI_DEBUG_TRACE is on: GitLab shows the log to fewer people
+
+	SecretAttempts      int  // SECRETS_RETRIEVAL_ATTEMPTS
+	SecretsMayBeMissing bool // a secret that is not there is empty, instead of failing the job
 
 	Helper HelperPlan
 	Build  BuildPlan

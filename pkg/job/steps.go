@@ -29,7 +29,7 @@ func steps(j *Job, o Options, s *settings, tempDir string) ([]HelperStep, []Buil
 			continue
 		}
 		script := step.Script
-		if step.Name != "script" {
+		if step.Name != stepScript {
 			// Only the user's own script is left to the shell; GitLab makes the
 			// others (release) and doubles the $ that it wants to keep.
 			script = expandEach(script, s.vars, tempDir)
@@ -77,23 +77,11 @@ func unsupported(j *Job) error {
 		return &Failure{Reason: RunnerSystemFailure, ExitCode: 3, Message: "the job has both run: and script:; use one of them"}
 	case j.Run != "":
 		return Failf(RunnerConfigurationError, "run: steps are not supported by this runner; use script:")
-	case len(j.SecretNames) > 0:
-		return Failf(RunnerConfigurationError, "secrets: (%s) are not supported by this runner", strings.Join(j.SecretNames, ", "))
-	case usesInputs(j):
-		return Failf(RunnerConfigurationError, "${{ job.inputs.… }} is not supported by this runner; use variables")
+	}
+	if err := unsupportedSecret(j); err != nil {
+		return err
 	}
 	return nil
-}
-
-func usesInputs(j *Job) bool {
-	const expression = "job.inputs."
-	texts := []string{j.Image.Name}
-	for _, s := range j.Steps {
-		texts = append(texts, s.Script...)
-	}
-	return len(j.Inputs) > 0 && slices.ContainsFunc(texts, func(t string) bool {
-		return strings.Contains(t, "${{") && strings.Contains(t, expression)
-	})
 }
 
 // notHonoured names what the job asks for and does not get, where the job can

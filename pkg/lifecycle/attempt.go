@@ -20,7 +20,8 @@ import (
 type attempt struct {
 	runner   *Runner
 	job      *job.Job
-	plan     *job.Plan // nil when the job cannot be compiled
+	plan     *job.Plan   // nil when the job cannot be compiled
+	options  job.Options // what the plan is made with
 	trace    *trace.Trace
 	observer Observer
 	log      *zap.Logger
@@ -96,6 +97,9 @@ func (a *attempt) execute(ctx context.Context, lines *ownLines, planErr error, v
 	defer forwarding.Wait()
 	defer cancel(nil)
 
+	if err := a.resolveSecrets(ctx, lines, signals); err != nil {
+		return job.Outcome{}, interrupted(process, err)
+	}
 	lines.prepare(a.runner.Plan.Executor)
 	a.openCaches(ctx)
 	a.ran = true

@@ -13,6 +13,7 @@ import (
 	"github.com/runnerd/runnerd/pkg/executor"
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/judge"
+	"github.com/runnerd/runnerd/pkg/secret"
 	"github.com/runnerd/runnerd/pkg/trace"
 )
 
@@ -22,8 +23,9 @@ type Options struct {
 	SystemID string
 	Judge    *judge.Judge
 	Executor executor.Executor
-	Caches   *cache.Cache  // nil: there is no store
-	Trace    trace.Options // Job, Debug and Log are set for each job
+	Caches   *cache.Cache     // nil: there is no store
+	Secrets  *secret.Resolver // for jobs with secrets:
+	Trace    trace.Options    // Job, Debug and Log are set for each job
 	Observe  func(*job.Job) Observer
 	Log      *zap.Logger
 
@@ -73,23 +75,24 @@ func (r *Runner) Handle(ctx context.Context, j *job.Job, concurrentID, concurren
 	options := r.Plan
 	options.ConcurrentID, options.ConcurrentProjectID = concurrentID, concurrentProjectID
 	plan, err := job.Compile(j, options)
-	r.handle(ctx, j, plan, err)
+	r.handle(ctx, &attempt{runner: r, job: j, plan: plan, options: options}, err)
 }
 
 // Reject reports a job failed that GitLab has handed out and that cannot be
 // read; otherwise it would count as running until its timeout.
 func (r *Runner) Reject(ctx context.Context, damaged *job.DamagedError) {
 	j := &job.Job{ID: damaged.ID, Token: damaged.Token}
-	r.handle(ctx, j, nil, job.Failf(job.RunnerSystemFailure, "the job that GitLab sent cannot be read: %v", damaged.Err))
+	r.handle(ctx, &attempt{runner: r, job: j}, job.Failf(job.RunnerSystemFailure, "the job that GitLab sent cannot be read: %v", damaged.Err))
 }
 
 // handle takes a job to its end. planErr says why it has no plan.
-func (r *Runner) handle(ctx context.Context, j *job.Job, plan *job.Plan, planErr error) {
+func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
+	j := a.job
 	log := r.Log.With(zap.Int64("job", j.ID), zap.Int64("project", j.ProjectID))
 	started := time.Now()
 	report, stop := linger(ctx, r.ReportTimeout)
 	defer stop()
-	t := r.trace(j, plan, log)
+	t := r.trace(j, a.plan, log)
 	verdict, err := acknowledge(report, t)
 	if err != nil {
 		log.Warn("job not acknowledged; going on", zap.Error(err))
@@ -108,8 +111,7 @@ func (r *Runner) handle(ctx context.Context, j *job.Job, plan *job.Plan, planErr
 	})
 	defer sending.Wait()
 
-	observer := r.Observe(j)
-	a := &attempt{runner: r, job: j, plan: plan, trace: t, observer: observer, log: log}
+	a.trace, a.observer, a.log = t, r.Observe(j), log
 	outcome := a.run(ctx, planErr, verdict)
 	if outcome != nil {
 		a.report(report, *outcome)

@@ -28,8 +28,15 @@ type ownLines struct {
 }
 
 func newOwnLines(trace io.Writer, options job.LogOptions) *ownLines {
+	l := &ownLines{trace: trace}
+	l.restyle(options)
+	return l
+}
+
+// restyle changes how the lines that follow look. Nobody else uses l meanwhile.
+func (l *ownLines) restyle(options job.LogOptions) {
 	options.LimitBytes = 0 // the agent limits the job's output; these few lines are always written
-	return &ownLines{trace: trace, log: joblog.New(trace, joblog.Options{LogOptions: options})}
+	l.log = joblog.New(l.trace, joblog.Options{LogOptions: options})
 }
 
 func (l *ownLines) header(r *Runner, j *job.Job) {
