@@ -31,6 +31,7 @@ type Plan struct {
 	Credentials []Credential
 	Environment []Variable // what may stand in the pod spec: public or internal
 	Log         LogOptions // how the daemon's own lines look, as in Helper.Log
+	Warnings    []string   // about what the pod is made of, for the log before there is one
 	Debug       bool       // CI_DEBUG_TRACE is on: GitLab shows the log to fewer people
 
 	Helper HelperPlan

@@ -23,6 +23,9 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	}
 	out.info(fmt.Sprintf("Using Kubernetes namespace: %s", e.namespace(plan)))
 	out.info(fmt.Sprintf("Using Kubernetes executor with image %s ...", describe(plan.Image)))
+	for _, line := range plan.Warnings {
+		out.warn(line)
+	}
 	for _, line := range e.aliasNotes(plan) {
 		out.info(line)
 	}
