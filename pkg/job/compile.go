@@ -94,7 +94,11 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		debug = false
 		warnings = append(warnings, "CI_DEBUG_TRACE is switched off by the runner's config (debug_trace_disabled)")
 	}
-	log := logOptions(j, o, flags, vars)
+	logins, loginWarnings, err := pullCredentials(vars, j.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	log := logOptions(j, o, flags, vars, loginMasks(logins)...)
 	helperSteps, buildSteps := steps(j, o, s, dirs.temp)
 	secretAttempts := s.number("SECRETS_RETRIEVAL_ATTEMPTS", 1, 1, 10)
 	cachePlans, cacheRequests := caches(j, o, s, flags, dirs.temp)
@@ -116,7 +120,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		JobURL: Value(vars, "CI_JOB_URL"), Ref: j.Git.Ref, SHA: j.Git.SHA, BeforeSHA: j.Git.BeforeSHA,
 		Namespace: namespace(j), Timeout: j.Timeout,
 		ConcurrentID: o.ConcurrentID, ConcurrentProjectID: o.ConcurrentProjectID,
-		Image: image, Services: services(slices.Concat(j.Services, o.Services), vars, dirs.temp), Credentials: j.Credentials,
+		Image: image, Services: services(slices.Concat(j.Services, o.Services), vars, dirs.temp), Credentials: logins, Warnings: loginWarnings,
 		Caches:  cacheRequests,
 		Secrets: secrets, SecretAttempts: secretAttempts, SecretsMayBeMissing: !flags[flagSecrets],
 		Environment: podEnvironment(vars), Log: log, Debug: debug, Entrypoint: flags[flagEntrypoint],
@@ -141,10 +145,10 @@ func LogOptionsOf(j *Job, o Options) LogOptions {
 	return logOptions(j, o, flags, expandAll(j.Variables, ""))
 }
 
-func logOptions(j *Job, o Options, flags map[string]bool, vars []Variable) LogOptions {
+func logOptions(j *Job, o Options, flags map[string]bool, vars []Variable, more ...Secret) LogOptions {
 	return LogOptions{
 		Timestamps: flags[flagTimestamps], Sections: j.Features.TraceSections, LimitBytes: o.OutputLimit,
-		Masks: masks(vars, credentials(j)...), MaskPrefixes: maskPrefixes(j, flags),
+		Masks: masks(vars, append(credentials(j), more...)...), MaskPrefixes: maskPrefixes(j, flags),
 	}
 }
 

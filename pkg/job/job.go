@@ -154,6 +154,7 @@ type Credential struct {
 	URL      string
 	Username string
 	Password Secret
+	Variable string // the variable that gave it; "" for GitLab
 }
 
 // A Dependency is an earlier job whose artifacts this job may download.

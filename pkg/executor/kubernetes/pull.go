@@ -60,7 +60,7 @@ func (e *Executor) credentialsNote(plan *job.Plan, host string) string {
 	var used, others []string
 	for _, c := range plan.Credentials {
 		if credentialHost(c.URL) == host {
-			used = append(used, fmt.Sprintf("the job's credentials for %s (user %q)", c.URL, c.Username))
+			used = append(used, fmt.Sprintf("%s for %s (user %q)", credentialSource(c), c.URL, c.Username))
 		} else {
 			others = append(others, c.URL)
 		}
@@ -75,6 +75,14 @@ func (e *Executor) credentialsNote(plan *job.Plan, host string) string {
 		return fmt.Sprintf("tried without credentials: the job has some for %s only", strings.Join(others, ", "))
 	}
 	return "tried without credentials: the job has none"
+}
+
+// credentialSource says where a job's credentials come from.
+func credentialSource(c job.Credential) string {
+	if c.Variable != "" {
+		return "the credentials of " + c.Variable
+	}
+	return "the job's credentials"
 }
 
 // credentialHost is the registry that a credential's URL means.

@@ -26,6 +26,9 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	if note := entrypointNote(plan); note != "" {
 		out.info(note)
 	}
+	for _, line := range plan.Warnings {
+		out.warn(line)
+	}
 	for _, line := range e.aliasNotes(plan) {
 		out.info(line)
 	}
