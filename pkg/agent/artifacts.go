@@ -47,7 +47,7 @@ func (a *artifacts) close() {
 // the last one that is tried.
 func (a *artifacts) upload(ctx context.Context, jobErr error) error {
 	if a == nil || ctx.Err() != nil || errors.Is(jobErr, errCluster) {
-		return nil
+		return nil // the caller knows why
 	}
 	name, title, fits := "upload_artifacts_on_success", "Uploading artifacts for successful job", job.WhenSuccess
 	if jobErr != nil {
@@ -64,12 +64,11 @@ func (a *artifacts) upload(ctx context.Context, jobErr error) error {
 	}
 	return a.phase(ctx, name, title, func(ctx context.Context) error {
 		defer frugal(memoryLimit())()
-		err := a.uploadAll(ctx, wanted)
-		if err == nil {
-			return nil
+		if err := a.uploadAll(ctx, wanted); err != nil {
+			a.log.Error(fmt.Sprintf("Uploading artifacts failed: %v", cause(ctx, err)))
+			return transferFailure("uploading artifacts", err)
 		}
-		a.log.Error(fmt.Sprintf("Uploading artifacts failed: %v", cause(ctx, err)))
-		return transferFailure("uploading artifacts", err)
+		return nil
 	})
 }
 

@@ -4,8 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,7 +18,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerd/runnerd/internal/standin"
-	"github.com/runnerd/runnerd/pkg/gitlab"
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
@@ -24,41 +25,59 @@ import (
 type coordinator struct {
 	*standin.Server
 	t      *testing.T
-	client *gitlab.Client
+	runner *standin.Runner
 }
 
 func newCoordinator(t *testing.T) *coordinator {
 	t.Helper()
 	c := &coordinator{Server: standin.Start(t, standin.Options{}), t: t}
-	runner := c.AddRunner(standin.RunnerSpec{})
-	var err error
-	c.client, err = gitlab.New(gitlab.Config{URL: c.URL(), Token: job.Secret(runner.Token()), SystemID: "r_0123456789ab"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.client.Close)
+	c.runner = c.AddRunner(standin.RunnerSpec{})
 	return c
+}
+
+// A handedOut is what GitLab tells of a job, as far as its pod has to know.
+type handedOut struct {
+	Dependencies []standin.Dependency `json:"dependencies"`
+}
+
+// take has the one job that waits handed out, as the daemon does.
+func (c *coordinator) take() handedOut {
+	c.t.Helper()
+	features := `{"upload_multiple_artifacts":true,"artifacts_exclude":true}`
+	body := fmt.Sprintf(`{"token":%q,"system_id":"r_0123456789ab","info":{"features":%s}}`, c.runner.Token(), features)
+	req, err := http.NewRequestWithContext(c.t.Context(), http.MethodPost, c.URL()+"/api/v4/jobs/request", strings.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for key, value := range map[string]string{
+		"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "test", "RUNNER-TOKEN": c.runner.Token(),
+	} {
+		req.Header.Set(key, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var out handedOut
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil || resp.StatusCode != http.StatusCreated {
+		c.t.Fatalf("request for a job: %s, %v", resp.Status, err)
+	}
+	return out
 }
 
 // pod returns a pod whose job is running at GitLab.
 func (c *coordinator) pod(spec standin.JobSpec, script ...string) (*pod, *standin.Job) {
 	c.t.Helper()
 	j := c.AddJob(spec)
-	offer, err := c.client.RequestJob(c.t.Context(), "")
-	if err != nil || offer.Job == nil || offer.Job.ID != j.ID() {
-		c.t.Fatalf("GitLab offers %+v (%v), want job %d", offer.Job, err, j.ID())
-	}
-	who := job.Credentials{ID: j.ID(), Token: job.Secret(j.Token())}
-	if _, err := c.client.UpdateJob(c.t.Context(), who, job.Update{State: job.Running}); err != nil {
-		c.t.Fatal(err)
-	}
+	payload := c.take()
 	p := newPod(c.t, script...)
 	p.helper.JobID = j.ID()
 	p.helper.GitLab = job.GitLabPlan{API: c.URL() + "/api/v4/", Token: j.Token(), Attempts: 1, Direct: true}
 	p.helper.Sources.UserAgent = "runnerd test"
-	for _, d := range offer.Job.Dependencies {
-		if d.Filename != "" {
-			p.helper.Dependencies = append(p.helper.Dependencies, job.DependencyPlan{JobID: d.ID, Name: d.Name, Token: d.Token.Reveal()})
+	for _, d := range payload.Dependencies {
+		if d.File != nil {
+			p.helper.Dependencies = append(p.helper.Dependencies, job.DependencyPlan{JobID: d.ID, Name: d.Name, Token: d.Token})
 		}
 	}
 	return p, j

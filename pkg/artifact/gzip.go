@@ -32,7 +32,7 @@ func (s *source) member(w io.Writer, e tree.Entry, level int) error {
 	if err != nil || !ok {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	z, err := gzip.NewWriterLevel(w, level)
 	if err != nil {
 		return err

@@ -74,7 +74,7 @@ func (s *source) copyFile(w io.Writer, e tree.Entry) error {
 	if err != nil || !ok {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	return s.copyTo(w, e.Path, f, st)
 }
 

@@ -49,7 +49,7 @@ func (p *placer) unzipEntry(name string, f *zip.File) error {
 	if err != nil {
 		return fmt.Errorf("read %q in the archive: %w", f.Name, err)
 	}
-	defer content.Close() //nolint:errcheck // it was only read
+	defer content.Close()
 	if mode&fs.ModeSymlink == 0 {
 		return p.file(name, orDefault(mode, 0o644), f.Modified, content)
 	}

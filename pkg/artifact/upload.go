@@ -165,7 +165,7 @@ func (s *sending) attempt(ctx context.Context) (*answer, error) {
 	body := s.body(ctx)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, of(s.base, s.JobID, s.query()), body.pipe)
 	if err != nil {
-		body.end()
+		_, _ = body.end() // nothing was sent
 		return nil, err
 	}
 	s.client.headers(req, s.Token)

@@ -57,7 +57,7 @@ func (s *source) zipEntry(z *zip.Writer, e tree.Entry) error {
 	if err != nil || !ok {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	header.Method = zip.Deflate
 	header.Modified = modified(st)
 	header.SetMode(fs.FileMode(st.Mode & 0o777))

@@ -118,6 +118,7 @@ func TestDefaults(t *testing.T) {
 		c.Concurrent, c.CheckInterval.Duration(), c.LogLevel, c.LogFormat, c.ListenAddress, c.ShutdownTimeout.Duration(), c.ConnectionMaxAge.Duration(),
 		r.RequestConcurrency, r.BuildsDir, r.OutputLimitKiB, r.UnhealthyRequestsLimit, r.UnhealthyInterval.Duration(),
 		r.FinalUpdateRetryLimit, r.Labels, r.Kubernetes.PollTimeout.Duration(), r.Kubernetes.Namespace,
+		r.Artifact.UploadTimeout.Duration(), r.Artifact.ResponseHeaderTimeout.Duration(),
 	}
 	want := []any{
 		1, 3 * time.Second, "info", "runner", "localhost:9252", 30 * time.Second, 15 * time.Minute,
@@ -125,9 +126,29 @@ func TestDefaults(t *testing.T) {
 		10,
 		map[string]string{"zone": "a01", "pool": "small"},
 		3 * time.Minute, "default",
+		time.Hour, 10 * time.Minute,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)
+	}
+}
+
+func TestArtifactTimeouts(t *testing.T) {
+	head := "[[runners]]\nurl = \"http://gitlab\"\ntoken = \"x\"\nexecutor = \"local\"\n[runners.artifact]\n"
+	for text, want := range map[string]Artifact{
+		"upload_timeout = \"2h\"\nresponse_header_timeout = \"30s\"": {2 * Duration(time.Hour), 30 * Duration(time.Second)},
+		"upload_timeout = \"0s\"\nresponse_header_timeout = \"-1s\"": {Duration(time.Hour), 10 * Duration(time.Minute)},
+	} {
+		c, warnings, err := Parse("config.toml", []byte(head+text))
+		if err != nil || len(warnings) > 0 {
+			t.Fatalf("Parse: warnings %v, error %v", warnings, err)
+		}
+		if got := c.Runners[0].Artifact; got != want {
+			t.Errorf("%q: %+v, want %+v", text, got, want)
+		}
+	}
+	if _, _, err := Parse("config.toml", []byte(head+"upload_timeout = \"soon\"")); err == nil || !strings.Contains(err.Error(), "upload_timeout") {
+		t.Errorf("a timeout of \"soon\": %v, want an error that names the key", err)
 	}
 }
 

@@ -207,11 +207,12 @@ func TestArtifactDownloadTrouble(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		archive []byte
-		spoil   func(build, j *standin.Job)
+		spoil   func(build *standin.Job)
 		says    string
 	}{
-		{"expired", zipOf(t, "a"), func(build, _ *standin.Job) { build.ExpireArtifacts() }, "not found: they have expired"},
-		{"forbidden", zipOf(t, "a"), func(build, _ *standin.Job) {
+		// GitLab names no file that has expired, unless that happens later.
+		{"expired", zipOf(t, "a"), func(build *standin.Job) { build.ExpireArtifacts() }, "not found: they have expired"},
+		{"forbidden", zipOf(t, "a"), func(build *standin.Job) {
 			s.gitlab.Inject(standin.Fault{Endpoint: standin.DownloadArtifact, Job: build.ID(), Status: 403})
 		}, "permission denied"},
 		{"broken archive", []byte("no archive"), nil, "neither zip nor gzip nor zstd"},
@@ -221,9 +222,12 @@ func TestArtifactDownloadTrouble(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			build := s.add(standin.JobSpec{Name: "build of " + tt.name, Held: true})
 			build.AddArchive("artifacts.zip", tt.archive)
-			j := s.add(standin.JobSpec{Name: tt.name, Held: true, DependsOn: []*standin.Job{build}, Script: []string{"echo it ran"}, AfterScript: []string{"echo it ran"}})
+			dependency := standin.Dependency{
+				ID: build.ID(), Name: build.Name(), Token: "glcbt-64_dependency", File: &standin.ArtifactsFile{Filename: "artifacts.zip", Size: int64(len(tt.archive))},
+			}
+			j := s.add(standin.JobSpec{Name: tt.name, Held: true, Dependencies: []standin.Dependency{dependency}, Script: []string{"echo it ran"}, AfterScript: []string{"echo it ran"}})
 			if tt.spoil != nil {
-				tt.spoil(build, j)
+				tt.spoil(build)
 			}
 			j.Release()
 			s.finish(j, standin.Failed)
