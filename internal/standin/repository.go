@@ -16,18 +16,31 @@ import (
 // A Repository is a bare git repository of a project. Its methods run git.
 type Repository struct {
 	*Project
-	dir string
+	dir    string
+	format string // of its object names; empty is sha1
+
+	lfs map[string][]byte // object id to content; guarded by server.mu
 }
 
 // AddRepository makes a project whose branch main has one commit with files:
 // slash-separated names to contents. Contents that begin with #! make an
 // executable file. path is that of the project: "group/name".
 func (s *Server) AddRepository(path string, files map[string]string) (*Repository, error) {
+	return s.addRepository(path, "sha1", files)
+}
+
+// AddRepositorySHA256 is AddRepository with SHA-256 for the names of objects.
+func (s *Server) AddRepositorySHA256(path string, files map[string]string) (*Repository, error) {
+	return s.addRepository(path, "sha256", files)
+}
+
+func (s *Server) addRepository(path, format string, files map[string]string) (*Repository, error) {
 	r, err := s.newRepository(path)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := r.git("", "init", "--bare", "--quiet", "--initial-branch=main", r.dir); err != nil {
+	r.format = format
+	if _, err := r.git("", "init", "--bare", "--quiet", "--initial-branch=main", "--object-format="+format, r.dir); err != nil {
 		return nil, err
 	}
 	if err := r.configure(); err != nil {
