@@ -26,10 +26,7 @@ func (r *Repository) AddLFS(branch, name, content string) (string, error) {
 	}
 	r.lfs[oid] = []byte(content)
 	r.server.mu.Unlock()
-	attributes, err := r.git("", "-C", r.dir, "show", branch+":.gitattributes")
-	if err != nil {
-		attributes = "" // the first one
-	}
+	attributes := r.show(branch, ".gitattributes")
 	return r.Commit(branch, map[string]string{
 		name:             fmt.Sprintf("version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize %d\n", oid, len(content)),
 		".gitattributes": strings.TrimLeft(attributes+"\n", "\n") + name + " filter=lfs diff=lfs merge=lfs -text\n",

@@ -120,13 +120,23 @@ func (r *Repository) AddSubmodule(branch, name string, sub *Repository, url stri
 	if err != nil {
 		return "", err
 	}
-	modules, err := r.git("", "-C", r.dir, "show", branch+":.gitmodules")
-	if err != nil {
-		modules = "" // the first one
-	}
+	modules := r.show(branch, ".gitmodules")
 	modules += fmt.Sprintf("\n[submodule %q]\n\tpath = %s\n\turl = %s\n", name, name, url)
 	changes := fmt.Sprintf("M 100644 inline .gitmodules\ndata %d\n%s\nM 160000 %s %q\n", len(modules), modules, head, name)
 	return r.commit(branch, changes)
+}
+
+// show is a file of a branch, or of main when the branch is not there yet;
+// nothing when there is no such file.
+func (r *Repository) show(branch, file string) string {
+	if _, err := r.Head("refs/heads/" + branch); err != nil {
+		branch = "main"
+	}
+	text, err := r.git("", "-C", r.dir, "show", branch+":"+file)
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 // commit runs git fast-import with one commit.

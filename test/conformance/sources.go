@@ -94,7 +94,7 @@ var sources = []Row{
 	{
 		Name: "clean-flags-default", Spec: "9.1",
 		Behaviour: "By default git clean removes untracked and ignored files.",
-		Job:       standin.JobSpec{Hooks: leftover, Script: []string{"ls left* 2>/dev/null | wc -l"}},
+		Job:       standin.JobSpec{Hooks: leftover, Script: []string{"find . -name 'left*' | wc -l"}},
 		Want:      prints("0"),
 	},
 	{

@@ -64,7 +64,7 @@ func runRows(t *testing.T, place string, config conformance.Site, rows []conform
 	if len(mine) == 0 {
 		return
 	}
-	o := options{concurrent: 6, runner: config.Runner, kubernetes: config.Kubernetes}
+	o := options{concurrent: 6, runner: config.Runner, kubernetes: config.Kubernetes, gitlab: standin.Options{Allow: config.Allow}}
 	if place == conformance.Local {
 		o.executor = "local"
 	}
