@@ -56,6 +56,12 @@ e2e: build-e2e ## Run the end-to-end suite alone (RUN=regexp picks tests)
 	@scripts/prepare cluster
 	@scripts/with-cluster $${RUNNERD_CLUSTER_NAME:-e2e} scripts/e2e
 
+.PHONY: conformance
+conformance: build-e2e ## Run the conformance table and write docs/conformance.md
+	@scripts/prepare cluster
+	@RUNNERD_CONFORMANCE_REPORT=$(CURDIR)/docs/conformance.md \
+		scripts/with-cluster $${RUNNERD_CLUSTER_NAME:-e2e} scripts/conformance
+
 .PHONY: bench
 bench: build-e2e ## Measure latencies against bare pods, and the hot paths
 	@scripts/prepare cluster

@@ -14,13 +14,14 @@ import (
 	"sync"
 )
 
-// serveGit answers git clients through git's own http-backend. Only fetching
-// is offered, and only to a job that runs, with its token as the password.
+// serveGit answers git clients through git's own http-backend, and those of
+// Git LFS. Only fetching is offered, and only to a job that runs, with its
+// token as the password.
 func (s *Server) serveGit(c *call) answer {
 	path, file, _ := strings.Cut(strings.TrimPrefix(c.URL.Path, s.opts.PathPrefix+"/"), ".git/")
 	_, token, ok := c.BasicAuth()
 	if !ok {
-		return plain(http.StatusUnauthorized).with("WWW-Authenticate", `Basic realm="GitLab"`)
+		return unauthorized()
 	}
 	s.mu.Lock()
 	j, repo := s.jobByToken(token), s.repos[path]
@@ -32,9 +33,11 @@ func (s *Server) serveGit(c *call) answer {
 	s.mu.Unlock()
 	switch {
 	case !running:
-		return plain(http.StatusUnauthorized).with("WWW-Authenticate", `Basic realm="GitLab"`)
+		return unauthorized()
 	case repo == nil || !j.mayRead(repo):
 		return plain(http.StatusNotFound) // as GitLab hides what one may not see
+	case strings.HasPrefix(file, "info/lfs/") || strings.HasPrefix(file, "gitlab-lfs/"):
+		return s.serveLFS(c, repo, file)
 	case file == "info/refs" && c.URL.Query().Get("service") == "git-upload-pack", file == "git-upload-pack":
 		return answer{stream: func(w http.ResponseWriter) { backend(w, c, repo, file) }}
 	case file == "info/refs" || file == "git-receive-pack":
@@ -42,6 +45,12 @@ func (s *Server) serveGit(c *call) answer {
 	default:
 		return plain(http.StatusNotFound)
 	}
+}
+
+// unauthorized asks for credentials, git and Git LFS alike.
+func unauthorized() answer {
+	const realm = `Basic realm="GitLab"`
+	return plain(http.StatusUnauthorized).with("WWW-Authenticate", realm).with("LFS-Authenticate", realm)
 }
 
 func (s *Server) jobByToken(token string) *Job {

@@ -66,8 +66,6 @@ type gitInfo struct {
 	Protected    bool     `json:"protected"`
 }
 
-const zeroSHA = "0000000000000000000000000000000000000000"
-
 // preparePayload makes the payload for one runner and reads back what the
 // checks need to know of it. server.mu is held.
 func (j *Job) preparePayload(r *Runner, base string) {
@@ -166,9 +164,13 @@ func (j *Job) steps(timeout int) []Step {
 func (j *Job) gitInfo(base string) gitInfo {
 	ref := j.spec.ref()
 	depth := max(orDefault(j.spec.Depth, 20), 0)
+	format := "sha1"
+	if r := j.spec.Repository; r != nil && r.format != "" {
+		format = r.format
+	}
 	g := gitInfo{
-		Ref: ref, SHA: j.sha, BeforeSHA: zeroSHA, Depth: depth,
-		RefType: orDefault(j.spec.RefType, "branch"), ObjectFormat: "sha1", Protected: j.spec.Protected,
+		Ref: ref, SHA: j.sha, BeforeSHA: strings.Repeat("0", len(j.sha)), Depth: depth,
+		RefType: orDefault(j.spec.RefType, "branch"), ObjectFormat: format, Protected: j.spec.Protected,
 		RepoURL:  withUser(base, "gitlab-ci-token", j.token) + "/" + j.project().path + ".git",
 		Refspecs: j.spec.Refspecs,
 	}

@@ -16,18 +16,31 @@ import (
 // A Repository is a bare git repository of a project. Its methods run git.
 type Repository struct {
 	*Project
-	dir string
+	dir    string
+	format string // of its object names; empty is sha1
+
+	lfs map[string][]byte // object id to content; guarded by server.mu
 }
 
 // AddRepository makes a project whose branch main has one commit with files:
 // slash-separated names to contents. Contents that begin with #! make an
 // executable file. path is that of the project: "group/name".
 func (s *Server) AddRepository(path string, files map[string]string) (*Repository, error) {
+	return s.addRepository(path, "sha1", files)
+}
+
+// AddRepositorySHA256 is AddRepository with SHA-256 for the names of objects.
+func (s *Server) AddRepositorySHA256(path string, files map[string]string) (*Repository, error) {
+	return s.addRepository(path, "sha256", files)
+}
+
+func (s *Server) addRepository(path, format string, files map[string]string) (*Repository, error) {
 	r, err := s.newRepository(path)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := r.git("", "init", "--bare", "--quiet", "--initial-branch=main", r.dir); err != nil {
+	r.format = format
+	if _, err := r.git("", "init", "--bare", "--quiet", "--initial-branch=main", "--object-format="+format, r.dir); err != nil {
 		return nil, err
 	}
 	if err := r.configure(); err != nil {
@@ -107,13 +120,23 @@ func (r *Repository) AddSubmodule(branch, name string, sub *Repository, url stri
 	if err != nil {
 		return "", err
 	}
-	modules, err := r.git("", "-C", r.dir, "show", branch+":.gitmodules")
-	if err != nil {
-		modules = "" // the first one
-	}
+	modules := r.show(branch, ".gitmodules")
 	modules += fmt.Sprintf("\n[submodule %q]\n\tpath = %s\n\turl = %s\n", name, name, url)
 	changes := fmt.Sprintf("M 100644 inline .gitmodules\ndata %d\n%s\nM 160000 %s %q\n", len(modules), modules, head, name)
 	return r.commit(branch, changes)
+}
+
+// show is a file of a branch, or of main when the branch is not there yet;
+// nothing when there is no such file.
+func (r *Repository) show(branch, file string) string {
+	if _, err := r.Head("refs/heads/" + branch); err != nil {
+		branch = "main"
+	}
+	text, err := r.git("", "-C", r.dir, "show", branch+":"+file)
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 // commit runs git fast-import with one commit.

@@ -49,7 +49,7 @@ type Task struct {
 
 	// Notes takes lines from the executor to the job's author, one call a line:
 	// which namespace and image, what the job waits for. It is only used before
-	// the first byte of Log.
+	// the first byte of Log, and when the job begins anew after that.
 	Notes Notes
 
 	// Signals carries a cancel to the job while Run is going on. An Abort comes

@@ -65,7 +65,8 @@ func Compile(j *Job, o Options) (*Plan, error) {
 
 	// The folders depend on two settings that may themselves refer to
 	// variables, so these are read before the final expansion.
-	early := expandAll(slices.Concat(o.Environment, j.Variables), "")
+	builds := Variable{Key: "CI_BUILDS_DIR", Value: o.BuildsDir}
+	early := expandAll(slices.Concat([]Variable{builds}, o.Environment, j.Variables), "")
 	s := &settings{vars: early}
 	strategy := s.choice("GIT_STRATEGY", defaultStrategy(j), StrategyFetch, StrategyClone, StrategyNone, StrategyEmpty)
 	warnings = append(warnings, s.warnings...)

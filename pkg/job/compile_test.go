@@ -40,6 +40,22 @@ func example() *Job {
 	}
 }
 
+// CI_BUILDS_DIR is the runner's own variable, and not among those that GitLab
+// sends.
+func TestClonePath(t *testing.T) {
+	j := &Job{
+		Image: Image{Name: "i"}, Git: Git{RepoURL: "https://gitlab.example.com/group/project.git"},
+		Variables: []Variable{{Key: "GIT_CLONE_PATH", Value: "$CI_BUILDS_DIR/go/$WHERE"}, {Key: "WHERE", Value: "src"}},
+	}
+	plan, err := Compile(j, Options{BuildsDir: "/builds"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := plan.Build.ProjectDir; got != "/builds/go/src" {
+		t.Errorf("project directory %q, want /builds/go/src", got)
+	}
+}
+
 func TestCompile(t *testing.T) {
 	p, err := Compile(example(), options())
 	if err != nil {

@@ -20,8 +20,7 @@ func layout(j *Job, o Options, strategy string, vars []Variable) (dirs, error) {
 		project = path.Join(o.BuildsDir, o.ShortToken, strconv.Itoa(o.ConcurrentProjectID), slug(j))
 	}
 	if custom := Value(vars, "GIT_CLONE_PATH"); custom != "" {
-		builds := Variable{Key: "CI_BUILDS_DIR", Value: o.BuildsDir}
-		clean := path.Clean(Expand(custom, append(vars[:len(vars):len(vars)], builds), ""))
+		clean := path.Clean(custom)
 		if !strings.HasPrefix(clean, path.Clean(o.BuildsDir)+"/") {
 			return dirs{}, Failf(RunnerConfigurationError,
 				"GIT_CLONE_PATH=%q lies outside the builds directory: use a path below $CI_BUILDS_DIR (%s)", custom, o.BuildsDir)

@@ -79,10 +79,25 @@ func (l *ownLines) prepare(executor string) {
 }
 
 // Info implements executor.Notes.
-func (l *ownLines) Info(line string) { l.log.Plain(line) }
+func (l *ownLines) Info(line string) { l.note(line, l.log.Plain) }
 
 // Warn implements executor.Notes.
-func (l *ownLines) Warn(line string) { l.log.Warn(line) }
+func (l *ownLines) Warn(line string) { l.note(line, l.log.Warn) }
+
+// note writes a line of the executor's. One behind the pod's first byte says
+// that the job begins anew: the pod before has left its sections open.
+func (l *ownLines) note(line string, write func(string)) {
+	l.mu.Lock()
+	anew := !l.preparing
+	l.mu.Unlock()
+	if !anew {
+		write(line)
+		return
+	}
+	l.endPod()
+	write(line)
+	_ = l.log.EndOutput() // the error sticks
+}
 
 // judged tells what the policy says, when a job's author should know it.
 func (l *ownLines) judged(v judge.Verdict) {

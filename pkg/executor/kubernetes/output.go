@@ -43,6 +43,15 @@ func (o *output) note(line string, write func(executor.Notes, string)) {
 	}
 }
 
+// again tells that the job begins anew in another pod. What the first one has
+// printed stays in the log.
+func (o *output) again(line string) {
+	o.mu.Lock()
+	o.started = false
+	o.mu.Unlock()
+	o.warn(line)
+}
+
 // blocked reports whether GitLab is behind at this moment.
 func (o *output) blocked() bool {
 	o.mu.Lock()

@@ -44,10 +44,10 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 		next := policies.policy(pull.container)
 		e.log.Info("image pull failed; trying the next pull policy",
 			zap.Int64("job", plan.JobID), zap.String("container", pull.container), zap.String("policy", string(next)), zap.Error(err))
-		out.warn(fmt.Sprintf("%s; trying again with pull policy %s", pull.failure.Message, next))
 		if err := e.deletePod(ctx, e.namespace(plan), podName(e.id, plan, n), seconds(e.cfg.CleanupGracePeriod)); err != nil {
 			return job.Outcome{}, err
 		}
+		out.again(fmt.Sprintf("%s; trying again with pull policy %s", pull.failure.Message, next))
 	}
 }
 

@@ -1,0 +1,164 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/runnerd/runnerd/internal/standin"
+	"github.com/runnerd/runnerd/test/conformance"
+)
+
+// TestConformance runs the table of test/conformance in both places. With
+// RUNNERD_CONFORMANCE_REPORT it writes the report there; ROWS=a,b picks rows.
+func TestConformance(t *testing.T) {
+	results := conformance.Results{conformance.Cluster: {}, conformance.Local: {}}
+	rows := picked()
+	for _, place := range []string{conformance.Cluster, conformance.Local} {
+		for _, site := range conformance.Sites {
+			t.Run(place+"/"+cmp.Or(site.Name, "plain"), func(t *testing.T) { runRows(t, place, site, rows, results[place]) })
+		}
+	}
+	if path := os.Getenv("RUNNERD_CONFORMANCE_REPORT"); path != "" {
+		if err := os.WriteFile(path, []byte(conformance.Report(rows, results)), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func picked() []conformance.Row {
+	rows := conformance.Rows()
+	names := os.Getenv("ROWS")
+	if names == "" {
+		return rows
+	}
+	var some []conformance.Row
+	for _, row := range rows {
+		if strings.Contains(","+names+",", ","+row.Name+",") {
+			some = append(some, row)
+		}
+	}
+	return some
+}
+
+// runRows runs the rows of one config in one place, six at a time.
+func runRows(t *testing.T, place string, config conformance.Site, rows []conformance.Row, results map[string]conformance.Verdict) {
+	var mine []conformance.Row
+	for _, row := range rows {
+		if row.Site == config.Name && (place == conformance.Cluster || row.On == conformance.Everywhere) {
+			mine = append(mine, row)
+		}
+	}
+	if len(mine) == 0 {
+		return
+	}
+	o := options{concurrent: 6, runner: config.Runner, kubernetes: config.Kubernetes, gitlab: standin.Options{Allow: config.Allow}}
+	if place == conformance.Local {
+		o.executor = "local"
+	}
+	s := start(t, o)
+	w := &conformance.World{Server: s.gitlab, Place: place, Image: image, Private: privateRegistry()}
+	if err := w.Populate(); err != nil {
+		t.Fatal(err)
+	}
+	if place == conformance.Cluster {
+		w.Pod = recordPods(t, s.namespace)
+	}
+	jobs := make([]*standin.Job, len(mine))
+	var canceling sync.WaitGroup
+	defer canceling.Wait()
+	for i, row := range mine {
+		jobs[i] = s.gitlab.AddJob(w.Spec(row))
+		if row.CancelAt != "" {
+			canceling.Go(func() { cancelAt(jobs[i], row.CancelAt) })
+		}
+	}
+	for i, row := range mine {
+		t.Run(row.Name, func(t *testing.T) {
+			results[row.Name] = conformance.Broken
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			if _, err := jobs[i].Wait(ctx); err != nil {
+				t.Fatalf("the job does not end (state %s): %v; its log:\n%s", jobs[i].State(), err, jobs[i].Text())
+			}
+			if err := row.Verify(w, jobs[i]); err != nil {
+				t.Fatalf("%s\n%v\nthe log:\n%.6000s", row.Behaviour, err, jobs[i].Text())
+			}
+			results[row.Name] = conformance.Passed
+		})
+	}
+}
+
+// cancelAt presses a job's cancel button when its log has a line.
+func cancelAt(j *standin.Job, line string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	if err := j.Until(ctx, func(j *standin.Job) bool {
+		return j.State().Final() || strings.Contains(j.Text(), "\n"+line+"\n")
+	}); err == nil {
+		j.Cancel() // its row sees what has become of it
+	}
+}
+
+// recordPods keeps what the pods of a namespace are, for rows that look when
+// they are gone.
+func recordPods(t *testing.T, namespace string) func(*standin.Job) (conformance.Pod, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	events, err := ground.api.CoreV1().Pods(namespace).Watch(ctx, metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	pods := map[string]conformance.Pod{}
+	var recording sync.WaitGroup
+	recording.Go(func() {
+		for event := range events.ResultChan() {
+			pod, ok := event.Object.(*corev1.Pod)
+			if !ok {
+				continue
+			}
+			mu.Lock()
+			pods[pod.Annotations["job.runner.gitlab.com/id"]] = asPod(pod)
+			mu.Unlock()
+		}
+	})
+	t.Cleanup(func() { cancel(); events.Stop(); recording.Wait() })
+	return func(j *standin.Job) (conformance.Pod, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		pod, ok := pods[strconv.FormatInt(j.ID(), 10)]
+		if !ok {
+			return pod, errors.New("no pod of the job was seen")
+		}
+		return pod, nil
+	}
+}
+
+func asPod(pod *corev1.Pod) conformance.Pod {
+	text, err := json.Marshal(pod)
+	if err != nil {
+		text = []byte(err.Error()) // what a row looks for is not in it
+	}
+	p := conformance.Pod{Labels: pod.Labels, Annotations: pod.Annotations, Environment: map[string]string{}, JSON: string(text)}
+	for _, c := range pod.Spec.Containers {
+		if c.Name != "build" {
+			continue
+		}
+		for _, e := range c.Env {
+			p.Environment[e.Name] = e.Value
+		}
+	}
+	return p
+}
