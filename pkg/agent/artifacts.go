@@ -46,8 +46,8 @@ func (a *artifacts) close() {
 // why the job has failed, if it has. The first artifact that cannot be sent is
 // the last one that is tried.
 func (a *artifacts) upload(ctx context.Context, jobErr error) error {
-	if a == nil || ctx.Err() != nil || errors.Is(jobErr, errCluster) {
-		return nil // the caller knows why
+	if a == nil || over(ctx, jobErr) {
+		return nil
 	}
 	name, title, fits := "upload_artifacts_on_success", "Uploading artifacts for successful job", job.WhenSuccess
 	if jobErr != nil {
@@ -84,6 +84,11 @@ func (a *artifacts) uploadAll(ctx context.Context, wanted []job.ArtifactPlan) er
 		}
 	}
 	return nil
+}
+
+// over reports whether the job as a whole was ended: then nothing is sent.
+func over(ctx context.Context, jobErr error) bool {
+	return ctx.Err() != nil || errors.Is(jobErr, errCluster)
 }
 
 // transferFailure is a transfer that failed: to GitLab it is a command that

@@ -39,7 +39,7 @@ func (c *caches) settle(ctx context.Context) {
 // save is the phase in which files of the project become caches. jobErr is why
 // the job has failed, if it has.
 func (c *caches) save(ctx context.Context, jobErr error) {
-	if c == nil || ctx.Err() != nil || errors.Is(jobErr, errCluster) {
+	if c == nil || over(ctx, jobErr) {
 		return
 	}
 	name, title, fits := "archive_cache", "Saving cache for successful job", job.WhenSuccess
