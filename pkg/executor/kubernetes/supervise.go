@@ -54,6 +54,9 @@ func (a *attempt) supervise(ctx context.Context, followed <-chan error) (job.Out
 // giveUp returns err unless the result came in the same moment.
 func (a *attempt) giveUp(err error) (job.Outcome, error) {
 	if result, ok := a.relay.Result(); ok {
+		if missing := a.serviceTrouble(); missing != nil && !a.canceled {
+			return job.Outcome{}, missing
+		}
 		return result.Outcome, nil
 	}
 	if a.canceled {
@@ -93,6 +96,9 @@ func (a *attempt) cancel(ctx context.Context) {
 // conclude turns the end of the log into the end of the job.
 func (a *attempt) conclude(ctx context.Context, err error) (job.Outcome, error) {
 	if result, ok := a.relay.Result(); ok {
+		if missing := a.missingService(ctx, result.Outcome); missing != nil {
+			return job.Outcome{}, missing
+		}
 		return a.outcome(result.Outcome), nil
 	}
 	state, _ := a.view.get()
