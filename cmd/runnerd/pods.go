@@ -53,6 +53,8 @@ func podConfig(r config.Runner, build buildInfo) kubernetes.Config {
 		DNSPolicy: k.DNSPolicy, DNSConfig: dnsConfig(k.DNSConfig), HostAliases: hostAliases(k.HostAliases),
 		PollTimeout:            k.PollTimeout.Duration(),
 		TerminationGracePeriod: seconds(k.TerminationGracePeriod),
+		KeepFailedPods:         k.KeepFailedPods.Duration(),
+		KeepFailedPodsMax:      k.KeepFailedPodsMax,
 		CleanupGracePeriod:     seconds(k.CleanupGracePeriod),
 	}
 	if c.HelperImage == "" {

@@ -123,6 +123,7 @@ func (b *builder) release() {
 	for _, group := range b.groups {
 		_ = syscall.Kill(-group, syscall.SIGKILL)
 	}
+	b.groups = nil // their numbers may soon be those of others
 	for _, c := range b.captures {
 		_ = c.release()
 	}
@@ -140,7 +141,7 @@ func (b *builder) serve(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return ErrTerminated
 		case b.share.exists(exitFile):
-			return nil
+			return b.stay(ctx)
 		case err != nil:
 			return err
 		case found:
@@ -158,6 +159,25 @@ func (b *builder) serve(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// stay keeps a failed job's container for whoever wants to look into it.
+func (b *builder) stay(ctx context.Context) error {
+	var notice exitNotice
+	if _, err := b.share.read(exitFile, &notice); err != nil {
+		return err
+	}
+	if !notice.Failed || b.plan.KeepFailed <= 0 {
+		return nil
+	}
+	b.release()
+	timer := time.NewTimer(b.plan.KeepFailed)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 func (b *builder) helperGone() bool { return b.helperSeen && !b.share.isLocked(helperLock) }

@@ -45,6 +45,11 @@ type stepRequest struct {
 	Status string `json:"status"` // CI_JOB_STATUS
 }
 
+// An exitNotice says that no step follows.
+type exitNotice struct {
+	Failed bool `json:"failed,omitempty"` // the job has, for whatever reason
+}
+
 // A stopRequest ends a step.
 type stopRequest struct {
 	Grace time.Duration `json:"grace"` // between the polite and the hard signal

@@ -28,7 +28,7 @@ func (h *helper) run(ctx context.Context) job.Outcome {
 	if err == nil {
 		err = h.work(ended)
 	}
-	if problem := h.share.write(exitFile, true); problem != nil {
+	if problem := h.share.write(exitFile, exitNotice{Failed: err != nil}); problem != nil {
 		h.log.Warn(problem.Error()) // the build side ends with this process at the latest
 	}
 	if !errors.Is(err, errAborted) {

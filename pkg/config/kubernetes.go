@@ -22,6 +22,9 @@ type Kubernetes struct {
 	CleanupGracePeriod     Optional[int64] `toml:"cleanup_grace_period_seconds"`         // s, for deleting the pod after the job
 	TerminationGracePeriod Optional[int64] `toml:"pod_termination_grace_period_seconds"` // s, in the pod's spec
 
+	KeepFailedPods    Duration `toml:"keep_failed_pods"`     // how long a failed job's pod stays for people to look into; 0 deletes it at once
+	KeepFailedPodsMax int      `toml:"keep_failed_pods_max"` // the oldest go first; 10
+
 	Image                             string   `toml:"image"`        // for jobs that name none; may contain variables
 	HelperImage                       string   `toml:"helper_image"` // with git and runnerd-agent; "" means the one of this version
 	PullPolicy                        Strings  `toml:"pull_policy"`  // always, if-not-present, never; the next one after a failed pull

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 )
@@ -20,6 +21,10 @@ func (k *Kubernetes) validate(r *report, at string) {
 	}
 	if k.Namespace == "" {
 		r.warn(at+".namespace", "empty; job pods run in the namespace %q. Name another one, jobs need no access to that", defaultNamespace)
+	}
+	atLeast(r, at+".keep_failed_pods_max", int64(k.KeepFailedPodsMax), 0)
+	if k.KeepFailedPods.Duration() < 0 || k.KeepFailedPods.Duration() > 24*time.Hour {
+		r.problem(at+".keep_failed_pods", "%s: use a duration from 0 to 24h", k.KeepFailedPods.Duration())
 	}
 	atLeast(r, at+".cleanup_grace_period_seconds", k.CleanupGracePeriod.Value, 0)
 	atLeast(r, at+".pod_termination_grace_period_seconds", k.TerminationGracePeriod.Value, 0)

@@ -31,6 +31,11 @@ type Executor interface {
 	// and twice. The caller has made sure that GitLab has the log and the result,
 	// or that nobody wants them.
 	Remove(ctx context.Context, task Task) error
+
+	// Keep sees to it that what a failed job ran in stays for a while after
+	// Remove, for people to look into, and returns a line that tells them where it
+	// is. "" means that nothing is kept. It is called between Run and Remove.
+	Keep(ctx context.Context, task Task) string
 }
 
 // A Task is one job to run.
@@ -55,6 +60,9 @@ type Task struct {
 	// Signals carries a cancel to the job while Run is going on. An Abort comes
 	// as the end of Run's context instead.
 	Signals <-chan job.Signal
+
+	// Kept says to Remove that Keep has kept something.
+	Kept bool
 
 	// OnEvent is told of phases as they begin and end. It must not block.
 	OnEvent func(job.Event)

@@ -164,6 +164,8 @@ type BuildPlan struct {
 	Debug      bool        `json:"debug,omitempty"`    // CI_DEBUG_TRACE: xtrace
 	Sections   bool        `json:"sections,omitempty"` // FF_SCRIPT_SECTIONS: a section for each command of several lines
 	Steps      []BuildStep `json:"steps"`
+
+	KeepFailed time.Duration `json:"keep_failed,omitempty"` // ns; how long the container of a failed job stays; set by the executor
 }
 
 // A BuildStep is one script. All its lines run in one shell.

@@ -28,6 +28,7 @@ type attempt struct {
 	verdict  judge.Verdict
 	caches   *cache.Session // nil: the job has none, or there is no store
 	ran      bool           // the executor has been asked to run the plan
+	kept     bool           // what it ran in stays for people to look into
 }
 
 // run brings the job to its end and its log into the trace. It returns nil when
@@ -48,6 +49,7 @@ func (a *attempt) run(ctx context.Context, planErr error, verdict trace.Verdict)
 	for _, warning := range a.publishCaches(ctx) {
 		lines.behind(warning)
 	}
+	a.keep(ctx, outcome, lines)
 	lines.close()
 	return &outcome
 }
@@ -183,6 +185,17 @@ func (a *attempt) report(ctx context.Context, o job.Outcome) {
 	}
 }
 
+// keep leaves a failed job's place for people to look into.
+func (a *attempt) keep(ctx context.Context, o job.Outcome, lines *ownLines) {
+	if !a.ran || o.State != job.Failed {
+		return
+	}
+	if where := a.runner.Executor.Keep(ctx, executor.Task{Plan: a.plan}); where != "" {
+		a.kept = true
+		lines.told(where)
+	}
+}
+
 // remove deletes what the executor made.
 func (a *attempt) remove(ctx context.Context) {
 	if !a.ran {
@@ -191,7 +204,7 @@ func (a *attempt) remove(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 	defer cancel()
 	defer a.closeCaches(ctx)
-	if err := a.runner.Executor.Remove(ctx, executor.Task{Plan: a.plan}); err != nil {
+	if err := a.runner.Executor.Remove(ctx, executor.Task{Plan: a.plan, Kept: a.kept}); err != nil {
 		a.log.Error("job not cleaned up", zap.Error(err))
 	}
 }

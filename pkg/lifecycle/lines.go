@@ -155,6 +155,12 @@ func (l *ownLines) behind(warning string) {
 	l.log.Warn(warning)
 }
 
+// told writes a line behind the pod's log.
+func (l *ownLines) told(line string) {
+	l.endPod()
+	l.log.Info(line)
+}
+
 // endPod ends the line and the sections that the pod's log has left open.
 func (l *ownLines) endPod() {
 	l.endPrepare()

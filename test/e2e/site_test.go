@@ -220,6 +220,18 @@ func (s *site) get(path string) (string, error) {
 
 // stop drains the daemon and checks what is left.
 func (s *site) stop() {
+	s.drain()
+	for _, namespace := range s.namespaces {
+		s.checkEmpty(namespace)
+	}
+	s.log.Close()
+	if s.t.Failed() {
+		s.t.Logf("the daemon's log:\n%s", s.daemonLog())
+	}
+}
+
+// drain ends the daemon when its jobs are over.
+func (s *site) drain() {
 	if err := s.daemon.Process.Signal(syscall.SIGQUIT); err != nil {
 		s.t.Errorf("stop the daemon: %v", err)
 	}
@@ -232,13 +244,6 @@ func (s *site) stop() {
 		s.t.Error("the daemon does not end")
 		_ = s.daemon.Process.Kill()
 		<-s.exited
-	}
-	for _, namespace := range s.namespaces {
-		s.checkEmpty(namespace)
-	}
-	s.log.Close()
-	if s.t.Failed() {
-		s.t.Logf("the daemon's log:\n%s", s.daemonLog())
 	}
 }
 

@@ -66,6 +66,11 @@ type Config struct {
 	// gone: terminationGracePeriodSeconds. 0 leaves it to the cluster (30 s).
 	TerminationGracePeriod time.Duration
 
+	// KeepFailedPods is how long the pods of failed jobs stay, at most
+	// KeepFailedPodsMax of them; 0 deletes them at once.
+	KeepFailedPods    time.Duration
+	KeepFailedPodsMax int // 0 is 10
+
 	// CleanupGracePeriod is what a finished pod's containers get when it is
 	// deleted; 0 is 1 s. Normally they have ended long before.
 	CleanupGracePeriod time.Duration
@@ -91,6 +96,10 @@ type Identity struct {
 const (
 	defaultPollTimeout        = 3 * time.Minute
 	defaultCleanupGracePeriod = time.Second
+	defaultKeepFailedPodsMax  = 10
+
+	// keepLook is how often the pods that are kept are looked at.
+	keepLook = 10 * time.Second
 
 	// pullBudget is how long the kubelet may retry an image pull that fails
 	// for a reason that can go away.

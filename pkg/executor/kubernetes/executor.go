@@ -50,6 +50,7 @@ func (e *Executor) Watch(ctx context.Context) error {
 	for _, w := range e.pods {
 		group.Go(func() error { return w.run(ctx) })
 	}
+	group.Go(func() error { return e.watchKept(ctx) })
 	return group.Wait()
 }
 

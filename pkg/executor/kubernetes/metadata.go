@@ -21,8 +21,9 @@ const (
 	labelJob     = "runnerd.io/job"          // job ID
 	labelTier    = "runnerd.io/network-tier" // by which NetworkPolicies choose pods
 
-	annotationSignal = "runnerd.io/signal" // a file in the helper: "cancel" or "stop"
-	annotationResend = "runnerd.io/resend" // a file in the helper: the first frame to write again
+	annotationSignal = "runnerd.io/signal"     // a file in the helper: "cancel" or "stop"
+	annotationKeep   = "runnerd.io/keep-until" // until when a failed job's pod stays (RFC 3339)
+	annotationResend = "runnerd.io/resend"     // a file in the helper: the first frame to write again
 )
 
 // selector finds the pods and Secrets of one runner entry of one manager.

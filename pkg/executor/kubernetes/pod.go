@@ -45,7 +45,7 @@ func (e *Executor) pod(plan *job.Plan, policies *policyList, attempt int) (*core
 			Containers:                    containers,
 			Volumes:                       volumes(secretName(e.id, plan), plan),
 			RestartPolicy:                 corev1.RestartPolicyNever,
-			ActiveDeadlineSeconds:         seconds(plan.Timeout + e.cfg.PollTimeout + deadlineSlack),
+			ActiveDeadlineSeconds:         seconds(plan.Timeout + e.cfg.PollTimeout + deadlineSlack + e.cfg.KeepFailedPods),
 			TerminationGracePeriodSeconds: seconds(e.cfg.TerminationGracePeriod),
 			EnableServiceLinks:            &noLinks,
 			ServiceAccountName:            where.serviceAccount,

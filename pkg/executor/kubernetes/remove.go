@@ -23,7 +23,7 @@ func (e *Executor) Remove(ctx context.Context, task executor.Task) error {
 		fmt.Errorf("not gone after %v; look for finalizers or a lost node", removeTimeout))
 	defer cancel()
 	if e.checkNamespace(task.Plan) == nil { // otherwise nothing was created, and runnerd may not even look
-		if err := e.removeAll(ctx, task.Plan); err != nil {
+		if err := e.removeAll(ctx, task.Plan, task.Kept); err != nil {
 			return err
 		}
 	}
@@ -31,10 +31,13 @@ func (e *Executor) Remove(ctx context.Context, task executor.Task) error {
 	return nil
 }
 
-func (e *Executor) removeAll(ctx context.Context, plan *job.Plan) error {
+func (e *Executor) removeAll(ctx context.Context, plan *job.Plan, kept bool) error {
 	namespace := e.namespace(plan)
 	var group errgroup.Group
 	for n := range e.podCount(plan) {
+		if kept {
+			break
+		}
 		group.Go(func() error { return e.removePod(ctx, namespace, podName(e.id, plan, n)) })
 	}
 	for _, name := range e.secretNames(plan) {

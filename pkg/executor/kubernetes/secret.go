@@ -21,7 +21,9 @@ func (e *Executor) planSecret(plan *job.Plan) (*corev1.Secret, error) {
 	if err != nil {
 		return nil, fmt.Errorf("helper: %w", err)
 	}
-	build, err := job.EncodePlan(&plan.Build)
+	buildPart := plan.Build
+	buildPart.KeepFailed = e.cfg.KeepFailedPods
+	build, err := job.EncodePlan(&buildPart)
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}

@@ -51,6 +51,9 @@ func check(cfg Config) (*settings, error) {
 	if s.CleanupGracePeriod <= 0 {
 		s.CleanupGracePeriod = defaultCleanupGracePeriod
 	}
+	if s.KeepFailedPodsMax <= 0 {
+		s.KeepFailedPodsMax = defaultKeepFailedPodsMax
+	}
 	if s.AllowedPullPolicies == nil {
 		s.AllowedPullPolicies = s.PullPolicies
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,7 +34,7 @@ func (e *Executor) sweepPods(ctx context.Context, namespace string) (deleted int
 	var problems []error
 	for i := range found.Items {
 		pod := &found.Items[i]
-		if e.isClaimed(jobOf(pod.Labels)) || pod.DeletionTimestamp != nil {
+		if e.isClaimed(jobOf(pod.Labels)) || pod.DeletionTimestamp != nil || time.Now().Before(keptUntil(pod)) {
 			continue
 		}
 		if err := e.deletePod(ctx, namespace, pod.Name, seconds(e.cfg.CleanupGracePeriod)); err != nil {

@@ -113,6 +113,9 @@ func (e *Executor) attend(ctx context.Context, task executor.Task, dir folder, c
 
 var errStreamEnded = errors.New("its log ended")
 
+// Keep implements [executor.Executor]: nothing is kept.
+func (*Executor) Keep(context.Context, executor.Task) string { return "" }
+
 // Remove implements [executor.Executor].
 func (e *Executor) Remove(_ context.Context, task executor.Task) error {
 	plan := task.Plan
