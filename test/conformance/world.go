@@ -18,6 +18,7 @@ type World struct {
 	Image   func(short string) string       // the whole name of a test image
 	Private string                          // host and port of a registry that wants a password
 	Pod     func(*standin.Job) (Pod, error) // of a job, also when it is gone; on the cluster only
+	Done    map[string]*standin.Job         // shape and job, of what has run before
 	Repos   map[string]*standin.Repository
 	access  map[string][]*standin.Repository // what else a project's jobs may read
 }
