@@ -60,3 +60,29 @@ func TestReport(t *testing.T) {
 		t.Errorf("docs/conformance.md lists %d rows, the table has %d, or in another order; run make conformance", len(listed), len(want))
 	}
 }
+
+// TestShapesHaveDocuments: each shape is one document that names its jobs, and
+// no document is without a shape.
+func TestShapesHaveDocuments(t *testing.T) {
+	documents, err := conformance.Documents.ReadDir("shapes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shapes := conformance.Shapes()
+	if len(documents) != len(shapes) {
+		t.Errorf("%d documents for %d shapes", len(documents), len(shapes))
+	}
+	for _, shape := range shapes {
+		text, err := conformance.Documents.ReadFile("shapes/" + shape.Name + ".yml")
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, job := range shape.Jobs {
+			name, _, _ := strings.Cut(job.Name, ": [") // a job of a matrix
+			if !strings.Contains("\n"+string(text), "\n"+name+":\n") {
+				t.Errorf("shape %s: its document has no job %s", shape.Name, name)
+			}
+		}
+	}
+}

@@ -1,12 +1,16 @@
 package conformance
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/runnerd/runnerd/internal/standin"
 )
+
+// greeting is an entrypoint that does something and runs its arguments.
+var greeting = []string{"sh", "-c", `export GREETING=hello; exec "$@"`, "greeting"}
 
 var images = []Row{
 	{
@@ -80,6 +84,30 @@ var images = []Row{
 			job.Credentials = []standin.Credential{{Type: "registry", URL: w.Private, Username: "ci", Password: "registry-secret"}}
 		},
 		Want: prints("the script ran"),
+	},
+	{
+		Name: "image-docker-auth-config", Spec: "9.4", On: ClusterOnly,
+		Behaviour: "DOCKER_AUTH_CONFIG opens a private registry.",
+		Make: func(w *World, job *standin.JobSpec) {
+			job.Image.Name = w.Private + "/test/busybox:1"
+			auth := base64.StdEncoding.EncodeToString([]byte("ci:registry-secret"))
+			job.Variables = []standin.Variable{{Key: "DOCKER_AUTH_CONFIG", Value: `{"auths":{"` + w.Private + `":{"auth":"` + auth + `"}}}`}}
+		},
+		Want: prints("the script ran"),
+	},
+	{
+		Name: "entrypoint-replaced", Spec: "15", On: ClusterOnly,
+		Behaviour: "An entrypoint is replaced by the shell.",
+		Job:       standin.JobSpec{Image: standin.Image{Entrypoint: greeting}, Script: []string{`echo "[$GREETING]"`}},
+		Want:      prints("[]"),
+	},
+	{
+		Name: "entrypoint-honoured", Spec: "9.6", On: ClusterOnly,
+		Behaviour: "FF_KUBERNETES_HONOR_ENTRYPOINT runs it, and the script behind it.",
+		Job: standin.JobSpec{
+			Image: standin.Image{Entrypoint: greeting}, Variables: vars("FF_KUBERNETES_HONOR_ENTRYPOINT", "true"), Script: []string{`echo "[$GREETING]"`},
+		},
+		Want: prints("[hello]"),
 	},
 	{
 		Name: "image-credentials-missing", Spec: "7.3", On: ClusterOnly,

@@ -88,6 +88,8 @@ func Rows() []Row {
 		{"results", results},
 		{"images", images},
 		{"services", services},
+		{"artifacts", artifacts},
+		{"inputs", inputs},
 		{"unsupported", unsupported},
 	}
 	var all []Row

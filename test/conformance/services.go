@@ -84,14 +84,6 @@ var services = []Row{
 		Want: prints("<hidden>"),
 	},
 	{
-		Name: "service-image-not-found", Spec: "7.3", On: ClusterOnly,
-		Behaviour: "A service whose image is not there fails the job with a configuration error that names it.",
-		Make: func(w *World, job *standin.JobSpec) {
-			job.Services = []standin.Service{{Name: strings.Replace(w.Image("debian"), "debian", "noservice", 1)}}
-		},
-		Want: refused("runner_configuration_error", "/test/noservice:1"),
-	},
-	{
 		Name: "service-alias-invalid", Spec: "15", On: ClusterOnly,
 		Behaviour: "An alias that is no host name fails the job.",
 		Job:       standin.JobSpec{Services: []standin.Service{web("no_good!", "8009", "x")}},

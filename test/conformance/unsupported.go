@@ -34,6 +34,12 @@ var unsupported = []Row{
 		Want:      prints("the script ran"),
 	},
 	{
+		Name: "secrets-of-another-provider", Spec: "3.14",
+		Behaviour: "Secrets of a provider other than Vault fail the job with a message that names it.",
+		Job:       standin.JobSpec{Secrets: map[string]any{"DB": map[string]any{"aws_secrets_manager": map[string]any{"secret_id": "x"}}}},
+		Want:      refused("runner_configuration_error", "aws_secrets_manager is not supported by this runner"),
+	},
+	{
 		Name: "suspend-options", Spec: "3.15",
 		Behaviour: "suspend_options are ignored.",
 		Job: standin.JobSpec{Mutate: func(payload map[string]any) {

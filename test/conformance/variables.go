@@ -387,8 +387,8 @@ func added(name, spec, behaviour, test string) Row {
 var predefined = []Row{
 	added("ci-builds-dir", "8.4", "CI_BUILDS_DIR is the root of all projects.", `case $CI_PROJECT_DIR in "$CI_BUILDS_DIR"/*) true;; *) false;; esac`),
 	added("ci-project-dir", "8.4", "CI_PROJECT_DIR is the project directory, where scripts begin.", `test "$CI_PROJECT_DIR" = "$PWD"`),
-	added("ci-concurrent-id", "8.4", "CI_CONCURRENT_ID is a number that no other running job of the runner has.", `test "$CI_CONCURRENT_ID" -ge 0 && test "$CI_CONCURRENT_ID" -lt 6`),
-	added("ci-concurrent-project-id", "8.4", "CI_CONCURRENT_PROJECT_ID is such a number among the project's jobs.", `test "$CI_CONCURRENT_PROJECT_ID" -ge 0 && test "$CI_CONCURRENT_PROJECT_ID" -lt 6`),
+	added("ci-concurrent-id", "8.4", "CI_CONCURRENT_ID is a number that no other running job of the runner has.", `test "$CI_CONCURRENT_ID" -ge 0 && test "$CI_CONCURRENT_ID" -lt 8`),
+	added("ci-concurrent-project-id", "8.4", "CI_CONCURRENT_PROJECT_ID is such a number among the project's jobs.", `test "$CI_CONCURRENT_PROJECT_ID" -ge 0 && test "$CI_CONCURRENT_PROJECT_ID" -lt 8`),
 	added("ci-server", "8.4", "CI_SERVER is yes.", `test "$CI_SERVER" = yes`),
 	added("ci-job-status", "8.4", "CI_JOB_STATUS is running while the script runs.", `test "$CI_JOB_STATUS" = running`),
 	added("ci-job-timeout", "8.4", "CI_JOB_TIMEOUT is the job's timeout in seconds.", `test "$CI_JOB_TIMEOUT" = 3600`),

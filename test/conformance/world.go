@@ -1,7 +1,11 @@
 package conformance
 
 import (
+	"archive/zip"
+	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/runnerd/runnerd/internal/standin"
@@ -14,6 +18,7 @@ type World struct {
 	Image   func(short string) string       // the whole name of a test image
 	Private string                          // host and port of a registry that wants a password
 	Pod     func(*standin.Job) (Pod, error) // of a job, also when it is gone; on the cluster only
+	Done    map[string]*standin.Job         // shape and job, of what has run before
 	Repos   map[string]*standin.Repository
 	access  map[string][]*standin.Repository // what else a project's jobs may read
 }
@@ -193,9 +198,33 @@ func (w *World) Spec(row Row) standin.JobSpec {
 		job.Services = append([]standin.Service(nil), job.Services...)
 		job.Services[i].Name = w.reference(job.Services[i].Name, "busybox")
 	}
+	if row.Archive != nil {
+		job.DependsOn = []*standin.Job{w.earlier(row)}
+	}
 	if row.Make != nil {
 		row.Make(w, &job)
 	}
+	return job
+}
+
+// earlier is a job that has left a row's archive.
+func (w *World) earlier(row Row) *standin.Job {
+	var data bytes.Buffer
+	archive := zip.NewWriter(&data)
+	for _, name := range slices.Sorted(maps.Keys(row.Archive)) {
+		file, err := archive.Create(name)
+		if err == nil {
+			_, err = file.Write([]byte(row.Archive[name]))
+		}
+		if err != nil {
+			panic(fmt.Sprintf("row %s: its archive: %v", row.Name, err)) // a mistake in the table
+		}
+	}
+	if err := archive.Close(); err != nil {
+		panic(fmt.Sprintf("row %s: its archive: %v", row.Name, err))
+	}
+	job := w.Server.AddJob(standin.JobSpec{Name: "earlier than " + row.Name, Held: true})
+	job.AddArchive("artifacts.zip", data.Bytes())
 	return job
 }
 

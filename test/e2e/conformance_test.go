@@ -53,7 +53,7 @@ func picked() []conformance.Row {
 	return some
 }
 
-// runRows runs the rows of one config in one place, six at a time.
+// runRows runs the rows of one config in one place, eight at a time.
 func runRows(t *testing.T, place string, config conformance.Site, rows []conformance.Row, results map[string]conformance.Verdict) {
 	var mine []conformance.Row
 	for _, row := range rows {
@@ -64,7 +64,7 @@ func runRows(t *testing.T, place string, config conformance.Site, rows []conform
 	if len(mine) == 0 {
 		return
 	}
-	o := options{concurrent: 6, runner: config.Runner, kubernetes: config.Kubernetes, gitlab: standin.Options{Allow: config.Allow}}
+	o := options{concurrent: 8, runner: config.Runner, kubernetes: config.Kubernetes, gitlab: standin.Options{Allow: config.Allow}}
 	if place == conformance.Local {
 		o.executor = "local"
 	}
@@ -88,14 +88,7 @@ func runRows(t *testing.T, place string, config conformance.Site, rows []conform
 	for i, row := range mine {
 		t.Run(row.Name, func(t *testing.T) {
 			results[row.Name] = conformance.Broken
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
-			defer cancel()
-			if _, err := jobs[i].Wait(ctx); err != nil {
-				t.Fatalf("the job does not end (state %s): %v; its log:\n%s", jobs[i].State(), err, jobs[i].Text())
-			}
-			if err := row.Verify(w, jobs[i]); err != nil {
-				t.Fatalf("%s\n%v\nthe log:\n%.6000s", row.Behaviour, err, jobs[i].Text())
-			}
+			verifyRow(t, w, row, jobs[i])
 			results[row.Name] = conformance.Passed
 		})
 	}
