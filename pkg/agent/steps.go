@@ -27,8 +27,8 @@ func (h *helper) script(ctx context.Context, caches *caches) error {
 	scriptCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	h.cancel.aim(cancel)
+	err := h.awaitServices(scriptCtx)
 	began := time.Now()
-	var err error
 	for _, step := range h.plan.Steps {
 		if !step.After && err == nil {
 			err = h.scriptStep(scriptCtx, step, began)

@@ -155,8 +155,12 @@ func (i payloadImage) image() job.Image {
 func (s payloadService) service() job.Service {
 	return job.Service{
 		Image: s.image(), Aliases: aliases(string(s.Alias)), Command: s.Command,
-		Variables: each(s.Variables, payloadVariable.variable),
+		Ports: each(s.Ports, payloadPort.port), Variables: each(s.Variables, payloadVariable.variable),
 	}
+}
+
+func (p payloadPort) port() job.Port {
+	return job.Port{Number: int(p.Number.int()), Protocol: string(p.Protocol), Name: string(p.Name)}
 }
 
 // aliases splits the names, which stand between spaces or commas.

@@ -95,7 +95,14 @@ type payloadService struct {
 	payloadImage
 	Alias     text              `json:"alias"`
 	Command   texts             `json:"command"`
+	Ports     []payloadPort     `json:"ports"`
 	Variables []payloadVariable `json:"variables"`
+}
+
+type payloadPort struct {
+	Number   number `json:"number"`
+	Protocol text   `json:"protocol"`
+	Name     text   `json:"name"`
 }
 
 type payloadArtifact struct {

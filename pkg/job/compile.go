@@ -90,11 +90,12 @@ func Compile(j *Job, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	debug := s.boolean("CI_DEBUG_TRACE", false)
-	if debug && o.DebugTraceDisabled {
-		debug = false
-		warnings = append(warnings, "CI_DEBUG_TRACE is switched off by the runner's config (debug_trace_disabled)")
+	debug, debugServices := s.debug("CI_DEBUG_TRACE", o), s.debug("CI_DEBUG_SERVICES", o)
+	if debugServices && len(j.Services)+len(o.Services) > 0 {
+		warnings = append(warnings, "CI_DEBUG_SERVICES: this version of runnerd does not show what services print")
 	}
+	services := services(slices.Concat(j.Services, o.Services), vars, dirs.temp)
+	checks, unusable := serviceChecks(services)
 	logins, loginWarnings, err := pullCredentials(vars, j.Credentials)
 	if err != nil {
 		return nil, err
@@ -114,21 +115,21 @@ func Compile(j *Job, o Options) (*Plan, error) {
 	}
 	envFile := path.Join(dirs.temp, "gitlab_runner_env")
 	mustSucceed := !s.boolean("AFTER_SCRIPT_IGNORE_ERRORS", true)
-	warnings = slices.Concat(warnings, s.warnings, notHonoured(j))
+	warnings = slices.Concat(warnings, s.warnings, unusable, notHonoured(j))
 
 	return &Plan{
 		JobID: j.ID, ProjectID: j.ProjectID, ProjectPath: j.ProjectPath, JobName: j.Name,
 		JobURL: Value(vars, "CI_JOB_URL"), Ref: j.Git.Ref, SHA: j.Git.SHA, BeforeSHA: j.Git.BeforeSHA,
 		Namespace: namespace(j), Timeout: j.Timeout,
 		ConcurrentID: o.ConcurrentID, ConcurrentProjectID: o.ConcurrentProjectID,
-		Image: image, Services: services(slices.Concat(j.Services, o.Services), vars, dirs.temp), Credentials: logins, Warnings: loginWarnings,
+		Image: image, Services: services, Credentials: logins, Warnings: loginWarnings,
 		Caches:  cacheRequests,
 		Secrets: secrets, SecretAttempts: secretAttempts, SecretsMayBeMissing: !flags[flagSecrets],
-		Environment: podEnvironment(vars), Log: log, Debug: debug, Entrypoint: flags[flagEntrypoint],
+		Environment: podEnvironment(vars), Log: log, Debug: debug || debugServices, Entrypoint: flags[flagEntrypoint],
 		Helper: HelperPlan{
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
 			BuildsDir: o.BuildsDir, ProjectDir: dirs.project, TempDir: dirs.temp, HostName: o.HostName,
-			Variables: vars, Sources: src, Caches: cachePlans, CacheCA: o.CacheCA, Steps: helperSteps, Warnings: warnings,
+			Variables: vars, Sources: src, Caches: cachePlans, Services: checks, CacheCA: o.CacheCA, Steps: helperSteps, Warnings: warnings,
 			GitLab: server, Artifacts: artifactPlans, Dependencies: dependencyPlans,
 			AfterScriptMustSucceed: mustSucceed, Entrypoint: flags[flagEntrypoint],
 		},
@@ -214,6 +215,17 @@ func image(j *Job, o Options, vars []Variable, tempDir string) (Image, error) {
 	image.PullPolicies = expandEach(image.PullPolicies, vars, tempDir)
 	image.User = Expand(image.User, vars, tempDir)
 	return image, nil
+}
+
+// debug reads one of the switches that make a log show more than its readers
+// may see.
+func (s *settings) debug(key string, o Options) bool {
+	on := s.boolean(key, false)
+	if on && o.DebugTraceDisabled {
+		s.warnings = append(s.warnings, key+" is switched off by the runner's config (debug_trace_disabled)")
+		return false
+	}
+	return on
 }
 
 func services(from []Service, vars []Variable, tempDir string) []Service {

@@ -123,6 +123,7 @@ type Service struct {
 	Image
 	Aliases    []string
 	Command    []string
+	Ports      []Port // declared; such a service has no host name of its own
 	Variables  []Variable
 	Configured bool // the operator's, not the job's, nor chosen by its variables
 }

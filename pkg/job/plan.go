@@ -34,7 +34,7 @@ type Plan struct {
 	Log         LogOptions // how the daemon's own lines look, as in Helper.Log
 	Entrypoint  bool       // FF_KUBERNETES_HONOR_ENTRYPOINT is on: the image's entrypoint starts the shell
 	Warnings    []string   // about what the pod is made of, for the log before there is one
-	Debug       bool       // CI_DEBUG_TRACE is on: GitLab shows the log to fewer people
+	Debug       bool       // CI_DEBUG_TRACE or CI_DEBUG_SERVICES is on: GitLab shows the log to fewer people
 
 	SecretAttempts      int  // SECRETS_RETRIEVAL_ATTEMPTS
 	SecretsMayBeMissing bool // a secret that is not there is empty, instead of failing the job
@@ -72,23 +72,24 @@ type LogOptions struct {
 
 // A HelperPlan is what the helper container does.
 type HelperPlan struct {
-	Version    int           `json:"version"`
-	JobID      int64         `json:"job_id"`
-	Timeout    time.Duration `json:"timeout"` // ns; from the helper's start to the end of its last phase
-	Started    time.Time     `json:"started"` // when the daemon received the job
-	Log        LogOptions    `json:"log"`
-	BuildsDir  string        `json:"builds_dir"`
-	ProjectDir string        `json:"project_dir"`
-	TempDir    string        `json:"temp_dir"`             // file variables, GITLAB_ENV; beside ProjectDir
-	MemoryDir  string        `json:"memory_dir,omitempty"` // directory in memory that TempDir is to be a symlink to; set by the executor; "" means that TempDir is a directory
-	HostName   string        `json:"host_name"`            // of the daemon, for "Running on … via …"
-	Variables  []Variable    `json:"variables"`            // expanded; the last of a key wins
-	Sources    Sources       `json:"sources"`
-	Caches     []CachePlan   `json:"caches,omitempty"`
-	CacheCA    string        `json:"cache_ca,omitempty"` // PEM, for the caches' store; empty means the system's
-	GitLab     GitLabPlan    `json:"gitlab"`             // empty unless artifacts are sent or fetched
-	Steps      []HelperStep  `json:"steps"`              // in order; after_script last if there is one
-	Warnings   []string      `json:"warnings,omitempty"` // about the job's settings, printed in the log
+	Version    int            `json:"version"`
+	JobID      int64          `json:"job_id"`
+	Timeout    time.Duration  `json:"timeout"` // ns; from the helper's start to the end of its last phase
+	Started    time.Time      `json:"started"` // when the daemon received the job
+	Log        LogOptions     `json:"log"`
+	BuildsDir  string         `json:"builds_dir"`
+	ProjectDir string         `json:"project_dir"`
+	TempDir    string         `json:"temp_dir"`             // file variables, GITLAB_ENV; beside ProjectDir
+	MemoryDir  string         `json:"memory_dir,omitempty"` // directory in memory that TempDir is to be a symlink to; set by the executor; "" means that TempDir is a directory
+	HostName   string         `json:"host_name"`            // of the daemon, for "Running on … via …"
+	Variables  []Variable     `json:"variables"`            // expanded; the last of a key wins
+	Sources    Sources        `json:"sources"`
+	Caches     []CachePlan    `json:"caches,omitempty"`
+	Services   []ServiceCheck `json:"services,omitempty"` // waited for before the first step
+	CacheCA    string         `json:"cache_ca,omitempty"` // PEM, for the caches' store; empty means the system's
+	GitLab     GitLabPlan     `json:"gitlab"`             // empty unless artifacts are sent or fetched
+	Steps      []HelperStep   `json:"steps"`              // in order; after_script last if there is one
+	Warnings   []string       `json:"warnings,omitempty"` // about the job's settings, printed in the log
 
 	Dependencies []DependencyPlan `json:"dependencies,omitempty"` // fetched in this order
 	Artifacts    []ArtifactPlan   `json:"artifacts,omitempty"`    // sent in this order

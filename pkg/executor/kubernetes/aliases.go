@@ -21,6 +21,9 @@ func (e *Executor) hostAliases(plan *job.Plan) ([]corev1.HostAlias, error) {
 		}
 	}
 	for _, service := range plan.Services {
+		if len(service.Ports) > 0 {
+			continue // GitLab Runner's rule: it is reached through its ports
+		}
 		for _, alias := range service.Aliases {
 			if err := e.checkAlias(service.Name, alias); err != nil {
 				return nil, err
@@ -57,7 +60,11 @@ func (e *Executor) checkAlias(service, alias string) error {
 // them. No user has asked for those names, so that they are no reason to fail.
 func (e *Executor) aliasNotes(plan *job.Plan) []string {
 	var lines []string
-	for _, service := range plan.Services {
+	for i, service := range plan.Services {
+		if len(service.Ports) > 0 {
+			lines = append(lines, fmt.Sprintf("Service %s declares ports and so has no host name; it can be reached at 127.0.0.1", job.ServiceNames(plan.Services)[i]))
+			continue
+		}
 		for _, alias := range defaultAliases(service.Name) {
 			if e.isReserved(alias) {
 				lines = append(lines, fmt.Sprintf(

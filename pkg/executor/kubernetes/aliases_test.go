@@ -57,3 +57,25 @@ func TestAliasesBesideReservedOnes(t *testing.T) {
 		}
 	})
 }
+
+func TestAliasesOfServicesWithPorts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := simplePlan()
+		plan.Services = []job.Service{
+			{Image: job.Image{Name: "web:1"}, Aliases: []string{"site"}, Ports: []job.Port{{Number: 80}}},
+			{Image: job.Image{Name: "redis:7"}},
+			{Image: job.Image{Name: "redis:7"}, Aliases: []string{"second"}},
+		}
+		r := start(t, newCluster(t), kubernetes.Config{}, plan)
+		var got []string
+		for _, alias := range r.pod().Spec.HostAliases {
+			got = append(got, alias.Hostnames...)
+		}
+		if diff := cmp.Diff([]string{"redis", "second"}, got); diff != "" {
+			t.Errorf("names (-want +got):\n%s", diff)
+		}
+		if line := "Service site declares ports and so has no host name"; strings.Count(r.notes.String(), line) != 1 {
+			t.Errorf("notes = %q, want %q in them once", r.notes, line)
+		}
+	})
+}

@@ -28,7 +28,9 @@ func (f folder) create(plan *job.Plan) error {
 			return err
 		}
 	}
-	for name, part := range map[string]any{job.HelperPlanFile: plan.Helper, job.BuildPlanFile: plan.Build} {
+	helper := plan.Helper
+	helper.Services = nil // there are none here to wait for
+	for name, part := range map[string]any{job.HelperPlanFile: helper, job.BuildPlanFile: plan.Build} {
 		data, err := job.EncodePlan(part)
 		if err != nil {
 			return err

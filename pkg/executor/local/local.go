@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -55,6 +56,9 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 		return job.Outcome{}, fmt.Errorf("local executor: %w", err)
 	}
 	task.Notes.Info("Using the local executor: scripts run as processes on this host")
+	if names := job.ServiceNames(task.Plan.Services); len(names) > 0 {
+		task.Notes.Warn("The local executor has no services; the job runs without " + strings.Join(names, ", "))
+	}
 
 	stream := relay.New(task.Log, task.OnEvent, log)
 	p, err := start(e.config.Agent, dir)

@@ -1,0 +1,71 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/runnerd/runnerd/internal/standin"
+)
+
+// web is a service that answers text on a port, once the commands before it
+// have run.
+func web(alias, port, before, text string, vars ...standin.Variable) standin.Service {
+	return standin.Service{
+		Name: image("busybox"), Alias: alias, Entrypoint: []string{"sh", "-c"}, Variables: vars,
+		Command: []string{before + `mkdir /tmp/w && echo "` + text + `" > /tmp/w/index.html && exec httpd -f -p ` + port + ` -h /tmp/w`},
+	}
+}
+
+// fetch is a script line that prints what a host answers.
+func fetch(host, port string) string {
+	return `exec 3<>/dev/tcp/` + host + `/` + port + ` && printf 'GET / HTTP/1.0\r\n\r\n' >&3 && cat <&3 && exec 3>&-`
+}
+
+// TestServices: a script finds the services that name a port listening, each
+// under all its names, and nobody sees another one's variables.
+func TestServices(t *testing.T) {
+	s := start(t, options{})
+	j := s.add(standin.JobSpec{
+		Name: "services",
+		Variables: []standin.Variable{
+			{Key: "NAMES", Value: "two,zwei", Public: true},
+			{Key: "HIDDEN", Value: "hidden-from-services"},
+		},
+		Services: []standin.Service{
+			web("one uno", "8081", "sleep 3; ", "first own=$OWN hidden=$HIDDEN.", standin.Variable{Key: "HEALTHCHECK_TCP_PORT", Value: "8081"}, standin.Variable{Key: "OWN", Value: "mine"}),
+			web("$NAMES", "8082", "", "second own=$OWN.", standin.Variable{Key: "HEALTHCHECK_TCP_PORT", Value: "8082"}),
+		},
+		Script: []string{fetch("one", "8081"), fetch("uno", "8081"), fetch("two", "8082"), fetch("zwei", "8082"), `echo "build own=$OWN."`},
+	})
+	deaf := s.add(standin.JobSpec{
+		Name:     "deaf",
+		Services: []standin.Service{{Name: image("busybox"), Alias: "deaf", Command: []string{"sleep", "100"}, Variables: []standin.Variable{{Key: "HEALTHCHECK_TCP_PORT", Value: "9"}}}},
+		Script:   []string{"echo went on"},
+	})
+	never := s.add(standin.JobSpec{
+		Name:     "never",
+		Services: []standin.Service{{Name: ground.registry + "/test/absent:1", PullPolicy: []string{"never"}}},
+		Script:   []string{"echo went on"},
+	})
+	s.finish(j, standin.Success)
+	for text, times := range map[string]int{
+		"first own=mine hidden=.\n": 2, "second own=.\n": 2, "build own=.\n": 1,
+		"Waiting for service one on port 8081 ...": 1, "Service one accepts connections on port 8081": 1, "Service two accepts connections on port 8082": 1,
+	} {
+		if got := strings.Count(j.Text(), text); got != times {
+			t.Errorf("%q is %d times in the log, want %d:\n%s", text, got, times, j.Text())
+		}
+	}
+	s.finish(deaf, standin.Success)
+	for _, want := range []string{"WARNING: service deaf does not accept connections on port 9 after 30s", "\nwent on\n"} {
+		if !strings.Contains(deaf.Text(), want) {
+			t.Errorf("the log does not say %q:\n%s", want, deaf.Text())
+		}
+	}
+	s.finish(never, standin.Failed)
+	if !strings.Contains(never.Text(), "test/absent:1") || !strings.Contains(never.Text(), "pull policy is never") || strings.Contains(never.Text(), "went on") {
+		t.Errorf("log of a service whose image is absent:\n%s", never.Text())
+	}
+}
