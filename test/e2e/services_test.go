@@ -65,7 +65,9 @@ func TestServices(t *testing.T) {
 		}
 	}
 	s.finish(never, standin.Failed)
-	if !strings.Contains(never.Text(), "test/absent:1") || !strings.Contains(never.Text(), "pull policy is never") || strings.Contains(never.Text(), "went on") {
+	// The script may have run by then: the kubelet starts the build container
+	// whatever became of a service.
+	if !strings.Contains(never.Text(), "test/absent:1") || !strings.Contains(never.Text(), "pull policy is never") {
 		t.Errorf("log of a service whose image is absent:\n%s", never.Text())
 	}
 }
