@@ -57,6 +57,10 @@ type Task struct {
 	// the first byte of Log, and when the job begins anew after that.
 	Notes Notes
 
+	// Services takes what the job's services print, when the plan's DebugServices
+	// wants it, and how they ended, while Run goes on. It may be nil.
+	Services Services
+
 	// Signals carries a cancel to the job while Run is going on. An Abort comes
 	// as the end of Run's context instead.
 	Signals <-chan job.Signal
@@ -78,6 +82,13 @@ type Container struct {
 type Notes interface {
 	Info(line string)
 	Warn(line string)
+}
+
+// Services takes lines about a job's services to its log, between those of Log.
+// Its methods may be called concurrently; n is a position in Plan.Services.
+type Services interface {
+	Print(n int, line string)   // the service has printed line, which has no line feed
+	Warning(n int, warning string) // something happened to the service
 }
 
 // ErrDetached is the cause of a context that ends because this process lets go

@@ -91,9 +91,6 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		return nil, err
 	}
 	debug, debugServices := s.debug("CI_DEBUG_TRACE", o), s.debug("CI_DEBUG_SERVICES", o)
-	if debugServices && len(j.Services)+len(o.Services) > 0 {
-		warnings = append(warnings, "CI_DEBUG_SERVICES: this version of runnerd does not show what services print")
-	}
 	services := services(slices.Concat(j.Services, o.Services), vars, dirs.temp)
 	checks, unusable := serviceChecks(services)
 	logins, loginWarnings, err := pullCredentials(vars, j.Credentials)
@@ -125,7 +122,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		Image: image, Services: services, Credentials: logins, Warnings: loginWarnings,
 		Caches:  cacheRequests,
 		Secrets: secrets, SecretAttempts: secretAttempts, SecretsMayBeMissing: !flags[flagSecrets],
-		Environment: podEnvironment(vars), Log: log, Debug: debug || debugServices, Entrypoint: flags[flagEntrypoint],
+		Environment: podEnvironment(vars), Log: log, Debug: debug || debugServices, DebugServices: debugServices, Entrypoint: flags[flagEntrypoint],
 		Helper: HelperPlan{
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
 			BuildsDir: o.BuildsDir, ProjectDir: dirs.project, TempDir: dirs.temp, HostName: o.HostName,

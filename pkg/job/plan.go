@@ -24,10 +24,14 @@ type Plan struct {
 	ConcurrentID        int // unique among the running jobs of the runner entry
 	ConcurrentProjectID int // unique among the running jobs of the entry and project
 
-	Placement   Placement       // where policy wants the pod
-	Image       Image           // expanded; never without a name
-	Services    []Service       // expanded
-	Caches      []CacheRequest  // by position in Helper.Caches
+	Placement Placement      // where policy wants the pod
+	Image     Image          // expanded; never without a name
+	Services  []Service      // expanded
+	Caches    []CacheRequest // by position in Helper.Caches
+	// DebugServices shows what the services print in the job's log
+	// (CI_DEBUG_SERVICES).
+	DebugServices bool
+
 	Secrets     []SecretRequest // expanded; the daemon resolves them
 	Credentials []Credential
 	Environment []Variable // what may stand in the pod spec: public or internal

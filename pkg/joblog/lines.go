@@ -69,3 +69,27 @@ func (w *Writer) EndSection(name string) {
 		w.writeOwn(fmt.Sprintf("section_end:%d:%s\r\x1b[0K", w.now().Unix(), name))
 	}
 }
+
+// Service writes a line of a service's output behind the service's name; n is
+// the service's number.
+func (w *Writer) Service(n int, name, line string) {
+	w.serviceLine(n, "[service:"+name+"] "+line+"\n")
+}
+
+// ServiceWarning writes in yellow what happened to a service.
+func (w *Writer) ServiceWarning(n int, text string) {
+	w.serviceLine(n, warningStyle+"WARNING: "+text+reset+"\n")
+}
+
+func (w *Writer) serviceLine(n int, text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.services[n]
+	if s == nil {
+		s = w.newStream(byte(min(serviceStream+n, 0xff)), w.options)
+		w.services[n] = s
+	}
+	_ = w.job.end.pause()
+	_, _ = s.mask.Write([]byte(text)) // the error sticks in the limiter
+	s.flush()
+}

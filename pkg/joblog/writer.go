@@ -21,6 +21,9 @@ type Options struct {
 const (
 	runnerStream = 0x00
 	jobStream    = 0x01
+
+	// serviceStream is that of the first service; the others follow.
+	serviceStream = 0x0f
 )
 
 // A Writer writes one job's log. Write takes the job's output; the other
@@ -38,6 +41,9 @@ type Writer struct {
 	own   *stream
 	job   *stream
 
+	services map[int]*stream // the service's number to its output
+	options  Options
+
 	commands *commandFilter // stands before the job's stream
 
 	runIn   int64 // bytes behind a gap that are not kept: a secret may begin in the gap
@@ -47,7 +53,7 @@ type Writer struct {
 // New returns a Writer that writes the log to out. Each Write to out carries
 // whole entries when the log has timestamps.
 func New(out io.Writer, opts Options) *Writer {
-	w := &Writer{now: opts.Now, sections: opts.Sections, limit: newLimiter(out, opts.LimitBytes)}
+	w := &Writer{options: opts, services: map[int]*stream{}, now: opts.Now, sections: opts.Sections, limit: newLimiter(out, opts.LimitBytes)}
 	if w.now == nil {
 		w.now = time.Now
 	}

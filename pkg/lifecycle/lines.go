@@ -25,6 +25,11 @@ type ownLines struct {
 	preparing bool         // the section of the executor's preparations is open
 	pod       openSections // those of the pod's log
 	midLine   bool         // the pod's last byte was no line feed
+	aside     []func()     // lines that wait for the end of the pod's line
+	printed   int64        // bytes of services' output so far
+	limit     int64        // of those; 0 means none
+
+	writing sync.Mutex // one of the pod and the services writes
 }
 
 func newOwnLines(trace io.Writer, options job.LogOptions) *ownLines {
@@ -35,6 +40,7 @@ func newOwnLines(trace io.Writer, options job.LogOptions) *ownLines {
 
 // restyle changes how the lines that follow look. Nobody else uses l meanwhile.
 func (l *ownLines) restyle(options job.LogOptions) {
+	l.limit = options.LimitBytes
 	options.LimitBytes = 0 // the agent limits the job's output; these few lines are always written
 	l.log = joblog.New(l.trace, joblog.Options{LogOptions: options})
 }
@@ -121,6 +127,8 @@ func (p podLog) Write(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
+	p.writing.Lock()
+	defer p.writing.Unlock()
 	p.endPrepare()
 	if err := p.log.Err(); err != nil {
 		return 0, err
@@ -129,7 +137,11 @@ func (p podLog) Write(b []byte) (int, error) {
 	p.pod.see(b)
 	p.midLine = b[len(b)-1] != '\n'
 	p.mu.Unlock()
-	return p.trace.Write(b)
+	n, err := p.trace.Write(b)
+	if err == nil {
+		p.asides()
+	}
+	return n, err
 }
 
 func (l *ownLines) endPrepare() {
@@ -164,6 +176,7 @@ func (l *ownLines) told(line string) {
 // endPod ends the line and the sections that the pod's log has left open.
 func (l *ownLines) endPod() {
 	l.endPrepare()
+	defer l.asides()
 	l.mu.Lock()
 	midLine, open := l.midLine, l.pod.names
 	l.midLine, l.pod = false, openSections{}

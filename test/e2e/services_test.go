@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -69,5 +70,52 @@ func TestServices(t *testing.T) {
 	// whatever became of a service.
 	if !strings.Contains(never.Text(), "test/absent:1") || !strings.Contains(never.Text(), "pull policy is never") {
 		t.Errorf("log of a service whose image is absent:\n%s", never.Text())
+	}
+}
+
+// TestServiceOutput: what services print, and how they end, is in the job's log.
+func TestServiceOutput(t *testing.T) {
+	s := start(t, options{})
+	secret := standin.Variable{Key: "PASSWORD", Value: "hunter22-hunter22", Masked: true}
+	chatty := standin.Service{
+		Name: image("busybox"), Alias: "chatty",
+		Command:   []string{"sh", "-c", `i=0; while [ $i -lt 50 ]; do echo "line $i of chatty"; i=$((i+1)); done; echo "my password is $SECRET"; sleep 3600`},
+		Variables: []standin.Variable{{Key: "SECRET", Value: "$PASSWORD"}},
+	}
+	debug := s.add(standin.JobSpec{
+		Name: "debug", Services: []standin.Service{chatty},
+		Variables: []standin.Variable{secret, {Key: "CI_DEBUG_SERVICES", Value: "true", Public: true}},
+		Script:    []string{`printf 'no line'; sleep 2; echo`, "echo end"},
+	})
+	plain := s.add(standin.JobSpec{Name: "plain", Services: []standin.Service{chatty}, Variables: []standin.Variable{secret}})
+	dying := s.add(standin.JobSpec{
+		Name: "dying", Variables: []standin.Variable{secret},
+		Services: []standin.Service{{
+			Name: image("busybox"), Alias: "db", Command: []string{"sh", "-c", `echo "cannot open /data with $SECRET"; exit 9`},
+			Variables: []standin.Variable{{Key: "SECRET", Value: "$PASSWORD"}},
+		}},
+		Script: []string{"sleep 4", "echo went on"},
+	})
+	s.finish(debug, standin.Success)
+	for i := range 50 {
+		if line := fmt.Sprintf("[service:chatty] line %d of chatty\n", i); strings.Count(debug.Text(), line) != 1 {
+			t.Errorf("%q is %d times in the log, want once", line, strings.Count(debug.Text(), line))
+		}
+	}
+	if !strings.Contains(debug.Text(), "[service:chatty] my password is [MASKED]\n") {
+		t.Errorf("no masked line in the log:\n%s", debug.Text())
+	}
+	s.finish(plain, standin.Success)
+	if strings.Contains(plain.Text(), "of chatty") {
+		t.Error("a service's output is shown that nobody has asked for")
+	}
+	s.finish(dying, standin.Success)
+	for _, want := range []string{
+		"WARNING: service db (image " + image("busybox") + ") has ended while the job runs: Error, exit code 9; its last lines:",
+		"[service:db] cannot open /data with [MASKED]\n", "went on\n",
+	} {
+		if !strings.Contains(dying.Text(), want) {
+			t.Errorf("no %q in the log:\n%s", want, dying.Text())
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestServiceThatNeverStarted(t *testing.T) {
 				time.Sleep(time.Second) // in the bubble: a status that comes late
 				r.update(func(p *corev1.Pod) { setStatus(p, "db", tt.told) })
 				r.wait()
-				failure, _ := r.err.(*job.Failure)
+				failure, _ := errors.AsType[*job.Failure](r.err)
 				switch {
 				case tt.reason == "" && (r.err != nil || r.outcome.State != job.Success):
 					t.Errorf("Run: %+v, %v, want success", r.outcome, r.err)
