@@ -84,6 +84,53 @@ var services = []Row{
 		Want: prints("<hidden>"),
 	},
 	{
+		Name: "service-image-not-found", Spec: "7.3", On: ClusterOnly,
+		Behaviour: "A service whose image is not there fails the job with a configuration error that names it, even when the script was over sooner.",
+		Make: func(w *World, job *standin.JobSpec) {
+			job.Services = []standin.Service{{Name: strings.Replace(w.Image("debian"), "debian", "noservice", 1)}}
+		},
+		Want: Want{State: standin.Failed, Reason: "runner_configuration_error", Says: []string{"/test/noservice:1", "Job failed"}},
+	},
+	{
+		Name: "service-healthcheck-port", Spec: "9.4", On: ClusterOnly,
+		Behaviour: "The script waits until the port in a service's HEALTHCHECK_TCP_PORT accepts connections.",
+		Job: standin.JobSpec{
+			Services: []standin.Service{{
+				Alias: "late", Entrypoint: []string{"sh", "-c"}, Variables: vars("HEALTHCHECK_TCP_PORT", "8091"),
+				Command: []string{`sleep 3; mkdir /www && echo served > /www/index.html && exec httpd -f -p 8091 -h /www`},
+			}},
+			Script: []string{`exec 3<>/dev/tcp/late/8091 && printf 'GET / HTTP/1.0\r\n\r\n' >&3 && tail -n 1 <&3`},
+		},
+		Want: prints("served"),
+	},
+	{
+		Name: "service-output", Spec: "9.4", On: ClusterOnly,
+		Behaviour: "CI_DEBUG_SERVICES shows what a service prints, behind its name.",
+		Job: standin.JobSpec{
+			Services:  []standin.Service{{Alias: "chatty", Command: []string{"sh", "-c", "echo from the service; sleep 3600"}}},
+			Variables: vars("CI_DEBUG_SERVICES", "true"), Script: []string{"sleep 2"},
+		},
+		Want: Want{Lines: []string{"[service:chatty] from the service"}},
+	},
+	{
+		Name: "service-output-not-asked-for", Spec: "9.4", On: ClusterOnly,
+		Behaviour: "Without CI_DEBUG_SERVICES what a service prints is not shown.",
+		Job: standin.JobSpec{
+			Services: []standin.Service{{Alias: "chatty", Command: []string{"sh", "-c", "echo from the service; sleep 3600"}}},
+			Script:   []string{"sleep 1"},
+		},
+		Want: Want{Lacks: []string{"from the service"}},
+	},
+	{
+		Name: "service-ends", Spec: "15", On: ClusterOnly,
+		Behaviour: "A service that ends while the job runs is named in the log with its exit code and last lines; the job goes on.",
+		Job: standin.JobSpec{
+			Services: []standin.Service{{Alias: "dying", Command: []string{"sh", "-c", "echo no disk; exit 9"}}},
+			Script:   []string{"sleep 4", "echo went on"},
+		},
+		Want: Want{Lines: []string{"went on"}, Says: []string{"service dying", "exit code 9; its last lines:", "[service:dying] no disk"}},
+	},
+	{
 		Name: "service-alias-invalid", Spec: "15", On: ClusterOnly,
 		Behaviour: "An alias that is no host name fails the job.",
 		Job:       standin.JobSpec{Services: []standin.Service{web("no_good!", "8009", "x")}},

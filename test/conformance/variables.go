@@ -291,6 +291,15 @@ var variables = []Row{
 		Want: prints("https://x.example/a?private_token=[MASKED]&b=c", "https://x.example/a?b=c&X-Amz-Signature=[MASKED]&rss_token=[MASKED]", "https://x.example/a?authenticity_token=[MASKED] end"),
 	},
 	{
+		Name: "file-variables-in-memory", Spec: "8.3", On: ClusterOnly,
+		Behaviour: "File variables lie in memory, readable by the build image's user alone.",
+		Job: standin.JobSpec{
+			Variables: []standin.Variable{{Key: "KEY_FILE", Value: "text", File: true}},
+			Script:    []string{`stat -L -c 'mode %a' "$KEY_FILE"`, `stat -f -L -c 'on %T' "$KEY_FILE"`},
+		},
+		Want: prints("mode 600", "on tmpfs"),
+	},
+	{
 		Name: "mask-at-run-time", Spec: "10.9",
 		Behaviour: "A script masks what it learns while it runs by printing ::add-mask::.",
 		Job:       script(`printf '::add-mask::%s%s\n' horse -battery`, `printf 'x %s%s y\n' horse -battery`),
