@@ -87,7 +87,7 @@ type Notes interface {
 // Services takes lines about a job's services to its log, between those of Log.
 // Its methods may be called concurrently; n is a position in Plan.Services.
 type Services interface {
-	Print(n int, line string)   // the service has printed line, which has no line feed
+	Print(n int, line string)      // the service has printed line, which has no line feed
 	Warning(n int, warning string) // something happened to the service
 }
 

@@ -32,7 +32,7 @@ type real struct {
 	client kubernetes.Client
 }
 
-func newReal(t *testing.T, cfg kubernetes.Config) *real {
+func newReal(t testing.TB, cfg kubernetes.Config) *real {
 	t.Helper()
 	cfg.HelperImage = os.Getenv("RUNNERD_HELPER_IMAGE")
 	if cfg.HelperImage == "" {
@@ -81,7 +81,7 @@ func (l *liveLog) get() (string, <-chan struct{}) {
 
 // A liveJob is a job on the test cluster.
 type liveJob struct {
-	t       *testing.T
+	t       testing.TB
 	task    executor.Task
 	log     *liveLog
 	notes   *notes
@@ -93,7 +93,7 @@ type liveJob struct {
 	err     error
 }
 
-func (r *real) start(t *testing.T, plan *job.Plan) *liveJob {
+func (r *real) start(t testing.TB, plan *job.Plan) *liveJob {
 	t.Helper()
 	j := &liveJob{
 		t: t, log: &liveLog{grew: make(chan struct{})}, notes: &notes{}, signals: make(chan job.Signal, 1),
