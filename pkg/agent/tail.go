@@ -32,8 +32,8 @@ type sink interface {
 	io.Writer
 	// Full reports whether only the last part of the output will be shown.
 	Full() bool
-	// Skip says that n bytes are left out.
-	Skip(n int64)
+	// LeaveOut says that n bytes are not written.
+	LeaveOut(n int64)
 }
 
 // A tail copies a file that grows.
@@ -97,7 +97,7 @@ func (t *tail) skip() error {
 	if _, err := t.file.Seek(n, io.SeekCurrent); err != nil {
 		return fmt.Errorf("read the script's output: %w", err)
 	}
-	t.out.Skip(n)
+	t.out.LeaveOut(n)
 	t.read += n
 	t.free()
 	return nil

@@ -16,7 +16,7 @@ import (
 type plainSink struct{ *bytes.Buffer }
 
 func (plainSink) Full() bool { return false }
-func (plainSink) Skip(int64) {}
+func (plainSink) LeaveOut(int64) {}
 
 // TestTailBelievesNothing: a script can put anything in the spool's place.
 func TestTailBelievesNothing(t *testing.T) {
@@ -111,7 +111,7 @@ func TestGapInASecret(t *testing.T) {
 	secret := strings.Repeat("0123456789", 20<<10)
 	log := joblog.New(&out, joblog.Options{LogOptions: job.LogOptions{LimitBytes: 1 << 20, Masks: []string{secret}}})
 	log.Write(bytes.Repeat([]byte("x\n"), 1<<20))
-	log.Skip(1000)
+	log.LeaveOut(1000)
 	log.Write([]byte(secret[100<<10:] + "\nthe end\n" + strings.Repeat("y\n", 1<<20) + "last\n"))
 	log.EndOutput()
 	if got := out.String(); strings.Contains(got, "0123456789") || !strings.HasSuffix(got, "y\ny\nlast\n") {

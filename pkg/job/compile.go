@@ -122,7 +122,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		Image: image, Services: services, Credentials: logins, Warnings: loginWarnings,
 		Caches:  cacheRequests,
 		Secrets: secrets, SecretAttempts: secretAttempts, SecretsMayBeMissing: !flags[flagSecrets],
-		Environment: podEnvironment(vars), Log: log, Debug: debug || debugServices, DebugServices: debugServices, Entrypoint: flags[flagEntrypoint],
+		Environment: podEnvironment(vars), Log: log, Debug: debug || debugServices, DebugServices: debugServices,
 		Helper: HelperPlan{
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
 			BuildsDir: o.BuildsDir, ProjectDir: dirs.project, TempDir: dirs.temp, HostName: o.HostName,

@@ -36,7 +36,6 @@ type Plan struct {
 	Credentials []Credential
 	Environment []Variable // what may stand in the pod spec: public or internal
 	Log         LogOptions // how the daemon's own lines look, as in Helper.Log
-	Entrypoint  bool       // FF_KUBERNETES_HONOR_ENTRYPOINT is on: the image's entrypoint starts the shell
 	Warnings    []string   // about what the pod is made of, for the log before there is one
 	Debug       bool       // CI_DEBUG_TRACE or CI_DEBUG_SERVICES is on: GitLab shows the log to fewer people
 

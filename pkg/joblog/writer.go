@@ -137,11 +137,11 @@ func (w *Writer) Full() bool {
 	return w.limit.over && !w.limit.ended
 }
 
-// Skip says that n bytes of the job's output are left out, because a Full log
+// LeaveOut says that n bytes of the job's output are left out, because a Full log
 // would not show them. What is written next is only kept from where no secret
 // can reach that began in them; the caller leaves enough for that and for the
 // log's last part.
-func (w *Writer) Skip(n int64) {
+func (w *Writer) LeaveOut(n int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.flushJob()

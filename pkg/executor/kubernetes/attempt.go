@@ -32,8 +32,6 @@ type attempt struct {
 	background sync.WaitGroup  // goroutines that end with the attempt's context
 
 	// What the supervisor remembers between two looks at the pod.
-	services *services // nil when nobody wants to know
-
 	begun       time.Time
 	noted       string               // what the job was last told that it waits for
 	noteAt      time.Time            // when a wait is worth a note

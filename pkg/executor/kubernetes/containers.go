@@ -59,7 +59,7 @@ func (e *Executor) buildContainer(plan *job.Plan, policy corev1.PullPolicy, reso
 		return corev1.Container{}, err
 	}
 	command, args := []string{"sh", "-c", buildLoop}, []string(nil)
-	if plan.Entrypoint && !noEntrypoint(plan.Image.Entrypoint) {
+	if plan.Helper.Entrypoint && !noEntrypoint(plan.Image.Entrypoint) {
 		command, args = literals(plan.Image.Entrypoint), literals(command)
 	}
 	return corev1.Container{
@@ -88,7 +88,7 @@ func noEntrypoint(entrypoint []string) bool {
 
 // entrypointNote tells that an entrypoint which the job names is not run.
 func entrypointNote(plan *job.Plan) string {
-	if plan.Entrypoint || len(plan.Image.Entrypoint) == 0 || noEntrypoint(plan.Image.Entrypoint) {
+	if plan.Helper.Entrypoint || len(plan.Image.Entrypoint) == 0 || noEntrypoint(plan.Image.Entrypoint) {
 		return ""
 	}
 	return "The image's entrypoint is replaced by a shell; with FF_KUBERNETES_HONOR_ENTRYPOINT it is run, and has to run its arguments"

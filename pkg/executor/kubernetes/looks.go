@@ -83,7 +83,7 @@ func (a *attempt) lookAtBuild(state podState, now time.Time) (time.Duration, err
 		}
 	}
 	hint := ""
-	if a.plan.Entrypoint {
+	if a.plan.Helper.Entrypoint {
 		hint = "; if no script ran: the image's entrypoint must run its arguments (exec \"$@\"), as FF_KUBERNETES_HONOR_ENTRYPOINT wants it to"
 	}
 	return 0, job.Failf(job.RunnerSystemFailure, "build container ended under the running job on node %s: %s%s", state.pod.Spec.NodeName, ending(t), hint)

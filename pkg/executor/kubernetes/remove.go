@@ -34,10 +34,11 @@ func (e *Executor) Remove(ctx context.Context, task executor.Task) error {
 func (e *Executor) removeAll(ctx context.Context, plan *job.Plan, kept bool) error {
 	namespace := e.namespace(plan)
 	var group errgroup.Group
-	for n := range e.podCount(plan) {
-		if kept {
-			break
-		}
+	pods := e.podCount(plan)
+	if kept {
+		pods = 0
+	}
+	for n := range pods {
 		group.Go(func() error { return e.removePod(ctx, namespace, podName(e.id, plan, n)) })
 	}
 	for _, name := range e.secretNames(plan) {

@@ -87,8 +87,7 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 	}
 	followed := make(chan error, 1)
 	a.background.Go(func() { followed <- a.follower.run(ctx) })
-	a.services = a.watchServices(ctx, task.Services)
-	defer a.services.end()
+	defer a.watchServices(ctx, task.Services).end()
 	return a.supervise(ctx, followed)
 }
 
