@@ -15,7 +15,7 @@ import (
 // A plainSink takes everything.
 type plainSink struct{ *bytes.Buffer }
 
-func (plainSink) Full() bool { return false }
+func (plainSink) Full() bool     { return false }
 func (plainSink) LeaveOut(int64) {}
 
 // TestTailBelievesNothing: a script can put anything in the spool's place.
