@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/http/httptrace"
 	"time"
 
 	"github.com/runnerd/runnerd/pkg/job"
@@ -37,17 +38,9 @@ func (c *Client) RequestJob(ctx context.Context, lastUpdate string) (job.Offer, 
 		return job.Offer{}, err
 	}
 
-	asking, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	asking, cancel := whileUnanswered(ctx)
 	defer cancel(nil)
-	stop := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
-	defer stop()
-	what.delivery = delivery{attempts: 1, timeout: pollTimeout, arrived: func(status int) {
-		if status == http.StatusCreated && stop() {
-			context.AfterFunc(ctx, func() {
-				time.AfterFunc(bodyGrace, func() { cancel(context.Cause(ctx)) })
-			})
-		}
-	}}
+	what.delivery = delivery{attempts: 1, timeout: pollTimeout}
 
 	done := c.observer.observe(endpointRequestJob, what.method)
 	r, err := c.do(asking, what)
@@ -64,6 +57,21 @@ func (c *Client) RequestJob(ctx context.Context, lastUpdate string) (job.Offer, 
 	default:
 		return job.Offer{}, statusError(what.op(), r, c.cfg.Token)
 	}
+}
+
+// whileUnanswered returns a context that ends with ctx as long as the request
+// made under it has had no byte of an answer; after that, bodyGrace later.
+func whileUnanswered(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	asking, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	end := func() { cancel(context.Cause(ctx)) }
+	stop := context.AfterFunc(ctx, end)
+	answering := func() {
+		if stop() {
+			context.AfterFunc(ctx, func() { time.AfterFunc(bodyGrace, end) })
+		}
+	}
+	return httptrace.WithClientTrace(asking, &httptrace.ClientTrace{GotFirstResponseByte: answering}),
+		func(why error) { stop(); cancel(why) }
 }
 
 // offer reads a job out of a 201.

@@ -13,10 +13,9 @@ import (
 
 // A delivery says how a call is sent.
 type delivery struct {
-	attempts int              // 0 means httpwait.Attempts
-	timeout  time.Duration    // of one attempt; 0 means defaultTimeout
-	arrived  func(status int) // called when an answer's header is there; may be nil
-	maxBody  int64            // bytes of an answer that are read; 0 means all
+	attempts int           // 0 means httpwait.Attempts
+	timeout  time.Duration // of one attempt; 0 means defaultTimeout
+	maxBody  int64         // bytes of an answer that are read; 0 means all
 
 	// reads says that the call changes nothing and that somebody waits for it:
 	// it is repeated after a network error too, and no attempt is waited for
@@ -59,9 +58,6 @@ func (t *retryTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp, err := t.attempt(req, how)
 		wait, again := how.pause(req.Context(), attempt, resp, err)
 		if !again {
-			if err == nil && how.arrived != nil {
-				how.arrived(resp.StatusCode)
-			}
 			return resp, err
 		}
 		if err == nil {

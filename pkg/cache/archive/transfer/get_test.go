@@ -39,8 +39,8 @@ func TestGet(t *testing.T) {
 		{name: "overloaded, then read", handler: then(status(500, ""), status(503, xmlError("SlowDown", "")), serve(segment)), tries: 3},
 		{name: "reset in the middle, then read", handler: then(reset(0, begun), serve(segment)), tries: 2},
 		{name: "reset always", handler: reset(0, begun), want: Network, tries: 4},
-		{name: "silence before the answer, then read", handler: then(hang(nil), serve(segment)), stall: 100 * time.Millisecond, tries: 2},
-		{name: "silence in the middle, then read", handler: then(hang(segment[:1<<20]), serve(segment)), stall: 100 * time.Millisecond, tries: 2},
+		{name: "silence before the answer, then read", handler: then(hang(nil), serve(segment)), stall: 2 * time.Second, tries: 2},
+		{name: "silence in the middle, then read", handler: then(hang(segment[:1<<20]), serve(segment)), stall: 2 * time.Second, tries: 2},
 		{name: "silence for good", handler: hang(nil), stall: 50 * time.Millisecond, want: Network, tries: 4},
 		{name: "shorter", handler: serve(segment[1:]), want: Corrupt, tries: 4},
 		{name: "longer", handler: serve(append([]byte("x"), segment...)), want: Corrupt, tries: 4},
@@ -69,7 +69,7 @@ func TestGet(t *testing.T) {
 
 // A store that is slow is not a store that is silent.
 func TestGetSlowly(t *testing.T) {
-	const stall = 200 * time.Millisecond
+	const stall = 2 * time.Second
 	segment := random(15)
 	s := start(t, false, func(*store) handler {
 		return func(_ int, w http.ResponseWriter, r *http.Request) {

@@ -44,7 +44,7 @@ func TestPut(t *testing.T) {
 		{
 			name:    "silence, then stored",
 			handler: func(s *store) handler { return then(hang(nil), s.accept) },
-			stall:   100 * time.Millisecond, tries: 2, stored: true,
+			stall:   2 * time.Second, tries: 2, stored: true,
 		},
 		{
 			name:    "silence for good",
