@@ -146,7 +146,7 @@ func networkNamespaces(runners []config.Runner, only string) ([]string, error) {
 // jobNamespaces returns where the entry's job pods run: in its own namespace,
 // or in that of a rule.
 func jobNamespaces(r config.Runner) []string {
-	return append([]string{r.Kubernetes.Namespace}, shapedNamespaces(r.Policy)...)
+	return slices.Concat([]string{r.Kubernetes.Namespace}, shapedNamespaces(r.Policy), r.Kubernetes.OverwriteNamespaces)
 }
 
 // networkRunner is what the entry says of the wanted namespaces.

@@ -27,9 +27,7 @@ func TestLoadGitLabRunnersFile(t *testing.T) {
 	want := []string{
 		`9: session_server: GitLab Runner's key has no effect here: runnerd offers no terminal in a running job`,
 		`34: runners[0].feature_flags.FF_USE_ADVANCED_POD_SPEC_CONFIGURATION: GitLab Runner's flag has no effect here: runnerd has one way of doing what it chooses; scripts still see it as a variable`,
-		`76: runners[0].kubernetes.cpu_limit_overwrite_max_allowed: GitLab Runner's key has no effect here: a job's variables do not change its pod's settings in this version`,
 		`77: runners[0].kubernetes.poll_interval: GitLab Runner's key has no effect here: runnerd watches pods and does not poll them`,
-		`88: runners[0].kubernetes.node_tolerations_overwrite_allowed: GitLab Runner's key has no effect here: a job's variables do not change its pod's settings in this version`,
 		`132: runners[0].kubernetes.volumes: GitLab Runner's key has no effect here: this version mounts no volumes of the operator's into job pods`,
 		`167: runners[0].kubernetes.pod_spec: GitLab Runner's key has no effect here: runnerd does not patch the pod's spec`,
 		`179: runners[1].docker: GitLab Runner's key has no effect here: it belongs to another executor; runnerd runs jobs on Kubernetes only`,

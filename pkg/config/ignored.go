@@ -39,7 +39,6 @@ func (i ignored) matters(v any) bool {
 
 const (
 	otherExecutor = "it belongs to another executor; runnerd runs jobs on Kubernetes only"
-	noOverwrite   = "a job's variables do not change its pod's settings in this version"
 	noReport      = "runnerd has no such report"
 	noSessions    = "runnerd offers no terminal in a running job"
 	watchesPods   = "runnerd watches pods and does not poll them"
@@ -111,22 +110,12 @@ var ignoredKeys = map[string]ignored{
 	"runners.kubernetes.suspend_pvc_size":                            {reason: noSuspend},
 	"runners.kubernetes.suspend_pvc_storage_class":                   {reason: noSuspend},
 	"runners.kubernetes.services.suspend_data_path":                  {reason: noSuspend},
-
-	"runners.kubernetes.namespace_overwrite_allowed":        {reason: noOverwrite},
-	"runners.kubernetes.service_account_overwrite_allowed":  {reason: noOverwrite},
-	"runners.kubernetes.node_selector_overwrite_allowed":    {reason: noOverwrite},
-	"runners.kubernetes.node_tolerations_overwrite_allowed": {reason: noOverwrite},
-	"runners.kubernetes.pod_labels_overwrite_allowed":       {reason: noOverwrite},
-	"runners.kubernetes.pod_annotations_overwrite_allowed":  {reason: noOverwrite},
 }
 
 var positions = regexp.MustCompile(`\[\d+\]`)
 
 // lookupIgnored returns what is said of key in the table at path.
 func lookupIgnored(path, key string) (ignored, bool) {
-	if strings.HasSuffix(strings.ToLower(key), "_overwrite_max_allowed") {
-		return ignored{reason: noOverwrite}, true
-	}
 	ign, ok := ignoredKeys[strings.ToLower(tableName(joinPath(path, key)))]
 	return ign, ok
 }

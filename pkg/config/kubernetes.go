@@ -74,12 +74,16 @@ type Kubernetes struct {
 
 	// What a job may change by its variables (KUBERNETES_…_OVERWRITE and kin).
 	// Regular expressions, not anchored; "" allows nothing.
-	NamespaceOverwriteAllowed       string `toml:"namespace_overwrite_allowed"`
-	ServiceAccountOverwriteAllowed  string `toml:"service_account_overwrite_allowed"`
-	NodeSelectorOverwriteAllowed    string `toml:"node_selector_overwrite_allowed"`
-	NodeTolerationsOverwriteAllowed string `toml:"node_tolerations_overwrite_allowed"`
-	PodLabelsOverwriteAllowed       string `toml:"pod_labels_overwrite_allowed"`
-	PodAnnotationsOverwriteAllowed  string `toml:"pod_annotations_overwrite_allowed"`
+	//
+	// OverwriteNamespaces are the namespaces that a job may choose beside
+	// Namespace; runnerd's own key, because it watches them from its start.
+	OverwriteNamespaces             []string `toml:"overwrite_namespaces"`
+	NamespaceOverwriteAllowed       string   `toml:"namespace_overwrite_allowed"`
+	ServiceAccountOverwriteAllowed  string   `toml:"service_account_overwrite_allowed"`
+	NodeSelectorOverwriteAllowed    string   `toml:"node_selector_overwrite_allowed"`
+	NodeTolerationsOverwriteAllowed string   `toml:"node_tolerations_overwrite_allowed"`
+	PodLabelsOverwriteAllowed       string   `toml:"pod_labels_overwrite_allowed"`
+	PodAnnotationsOverwriteAllowed  string   `toml:"pod_annotations_overwrite_allowed"`
 }
 
 // Resources are quantities of one container, as Kubernetes writes them. The

@@ -137,6 +137,15 @@ func TestParseProblems(t *testing.T) {
 			},
 		},
 		{
+			name: "overwrites",
+			text: entry + "kubernetes.namespace = \"ci\"\nkubernetes.overwrite_namespaces = [\"ok\", \"a_b\"]\nkubernetes.pod_cpu_limit_overwrite_max_allowed = \"two\"\n",
+			want: []string{
+				`7: runners[0].kubernetes.overwrite_namespaces: no job can choose one of them: namespace_overwrite_allowed is empty. Write a regular expression there that matches what a job may choose, such as ".*"`,
+				`7: runners[0].kubernetes.overwrite_namespaces[1]: "a_b": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')`,
+				`8: runners[0].kubernetes.pod_cpu_limit_overwrite_max_allowed: "two" is no quantity; write one such as "500m" (CPU) or "2Gi" (memory)`,
+			},
+		},
+		{
 			name: "volumes and security",
 			text: entry + "[runners.kubernetes]\nnamespace = \"ci\"\n[[runners.kubernetes.volumes.host_path]]\nname = \"a\"\nmount_path = \"etc\"\n" +
 				"[[runners.kubernetes.volumes.csi]]\nname = \"b\"\nmount_path = \"/b\"\n[[runners.kubernetes.volumes.empty_dir]]\nmount_path = \"/c\"\nmedium = \"RAM\"\n" +

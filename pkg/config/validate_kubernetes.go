@@ -67,12 +67,15 @@ func (k *Kubernetes) validateImages(r *report, at string) {
 }
 
 func (k *Kubernetes) validateOverwrites(r *report, at string) {
-	for key, expr := range taggedStrings(reflect.ValueOf(k).Elem(), "") {
-		if !strings.HasSuffix(key, "_overwrite_allowed") {
-			continue
-		}
+	for i, name := range k.OverwriteNamespaces {
+		dnsLabel(r, elementPath(at+".overwrite_namespaces", i), name)
+	}
+	if len(k.OverwriteNamespaces) > 0 && k.NamespaceOverwriteAllowed == "" {
+		r.problem(at+".overwrite_namespaces", "no job can choose one of them: namespace_overwrite_allowed is empty. Write a regular expression there that matches what a job may choose, such as \".*\"")
+	}
+	for key, expr := range k.Overwritable() {
 		if _, err := regexp.Compile(expr); err != nil {
-			r.problem(at+"."+key, "%q is no regular expression (%s); write one as Go does", expr, regexpCause(err))
+			r.problem(at+"."+key+"_overwrite_allowed", "%q is no regular expression (%s); write one as Go does", expr, regexpCause(err))
 		}
 	}
 }
@@ -177,6 +180,30 @@ func listed(r *report, at string, i int) string {
 		return p
 	}
 	return at
+}
+
+// Overwritable returns the regular expressions that say what a job's variables
+// may put in the place of a setting, by the setting's key.
+func (k *Kubernetes) Overwritable() map[string]string {
+	return withSuffix(taggedStrings(reflect.ValueOf(k).Elem(), ""), "_overwrite_allowed")
+}
+
+// OverwritableTo returns the most that a job's variables may put in the place of
+// a quantity, by the quantity's key.
+func (k *Kubernetes) OverwritableTo() map[string]string {
+	return withSuffix(taggedStrings(reflect.ValueOf(k).Elem(), "Resources"), "_overwrite_max_allowed")
+}
+
+// withSuffix returns the entries whose key ends in suffix, without it, that are
+// not empty.
+func withSuffix(entries map[string]string, suffix string) map[string]string {
+	found := map[string]string{}
+	for key, value := range entries {
+		if name, ok := strings.CutSuffix(key, suffix); ok && value != "" {
+			found[name] = value
+		}
+	}
+	return found
 }
 
 // taggedStrings returns the string fields of out by key: all that are there

@@ -112,7 +112,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 	}
 	envFile := path.Join(dirs.temp, "gitlab_runner_env")
 	mustSucceed := !s.boolean("AFTER_SCRIPT_IGNORE_ERRORS", true)
-	warnings = slices.Concat(warnings, s.warnings, unusable, notHonoured(j))
+	warnings = slices.Concat(warnings, s.warnings, unusable, notHonoured(vars))
 
 	return &Plan{
 		JobID: j.ID, ProjectID: j.ProjectID, ProjectPath: j.ProjectPath, JobName: j.Name,
@@ -120,7 +120,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 		Namespace: namespace(j), Timeout: j.Timeout,
 		ConcurrentID: o.ConcurrentID, ConcurrentProjectID: o.ConcurrentProjectID,
 		Image: image, Services: services, Credentials: logins, Warnings: loginWarnings,
-		Caches:  cacheRequests,
+		Overwrites: overwrites(vars, services), Caches: cacheRequests,
 		Secrets: secrets, SecretAttempts: secretAttempts, SecretsMayBeMissing: !flags[flagSecrets],
 		Environment: podEnvironment(vars), Log: log, Debug: debug || debugServices, DebugServices: debugServices,
 		Helper: HelperPlan{

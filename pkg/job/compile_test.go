@@ -178,14 +178,14 @@ func TestWrongSettingsWarn(t *testing.T) {
 		Variable{Key: "GET_SOURCES_ATTEMPTS", Value: "99"},
 		Variable{Key: "RUNNER_SCRIPT_TIMEOUT", Value: "soon"},
 		Variable{Key: "GIT_CHECKOUT", Value: "maybe"},
-		Variable{Key: "KUBERNETES_CPU_REQUEST", Value: "4"},
+		Variable{Key: "KUBERNETES_BEARER_TOKEN", Value: "4"},
 	)
 	j.Caches = []Cache{{Key: "deps", Paths: []string{"vendor"}, When: "never"}}
 	p, err := Compile(j, options())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"GIT_STRATEGY", "GET_SOURCES_ATTEMPTS", "RUNNER_SCRIPT_TIMEOUT", "GIT_CHECKOUT", "KUBERNETES_CPU_REQUEST", `"deps"`} {
+	for _, want := range []string{"GIT_STRATEGY", "GET_SOURCES_ATTEMPTS", "RUNNER_SCRIPT_TIMEOUT", "GIT_CHECKOUT", "KUBERNETES_BEARER_TOKEN", `"deps"`} {
 		if !slices.ContainsFunc(p.Helper.Warnings, func(w string) bool { return strings.Contains(w, want) }) {
 			t.Errorf("no warning names %s: %q", want, p.Helper.Warnings)
 		}

@@ -34,10 +34,11 @@ type Plan struct {
 
 	Secrets     []SecretRequest // expanded; the daemon resolves them
 	Credentials []Credential
-	Environment []Variable // what may stand in the pod spec: public or internal
-	Log         LogOptions // how the daemon's own lines look, as in Helper.Log
-	Warnings    []string   // about what the pod is made of, for the log before there is one
-	Debug       bool       // CI_DEBUG_TRACE or CI_DEBUG_SERVICES is on: GitLab shows the log to fewer people
+	Environment []Variable  // what may stand in the pod spec: public or internal
+	Log         LogOptions  // how the daemon's own lines look, as in Helper.Log
+	Overwrites  []Overwrite // what the job asks for by its variables; whether it may is for the place that runs it
+	Warnings    []string    // about what the pod is made of, for the log before there is one
+	Debug       bool        // CI_DEBUG_TRACE or CI_DEBUG_SERVICES is on: GitLab shows the log to fewer people
 
 	SecretAttempts      int  // SECRETS_RETRIEVAL_ATTEMPTS
 	SecretsMayBeMissing bool // a secret that is not there is empty, instead of failing the job

@@ -86,30 +86,9 @@ func unsupported(j *Job) error {
 
 // notHonoured names what the job asks for and does not get, where the job can
 // run all the same.
-func notHonoured(j *Job) []string {
-	var warnings []string
-	seen := map[string]bool{}
-	for _, v := range j.Variables {
-		if strings.HasPrefix(v.Key, "KUBERNETES_") && isOverwrite(v.Key) && !seen[v.Key] {
-			seen[v.Key] = true
-			warnings = append(warnings, v.Key+" is not honoured: this version of runnerd does not let a job change its pod")
-		}
+func notHonoured(vars []Variable) []string {
+	if Value(vars, "KUBERNETES_BEARER_TOKEN") != "" {
+		return []string{"KUBERNETES_BEARER_TOKEN is not honoured: a job never chooses the credentials that its pod is made with"}
 	}
-	return warnings
-}
-
-// isOverwrite reports whether key is one of GitLab Runner's variables that
-// change the job's pod. KUBERNETES_SERVICE_HOST and the like are not.
-func isOverwrite(key string) bool {
-	for _, suffix := range []string{"_OVERWRITE", "_TOKEN", "_REQUEST", "_LIMIT"} {
-		if strings.HasSuffix(key, suffix) {
-			return true
-		}
-	}
-	for _, prefix := range []string{"NODE_SELECTOR_", "NODE_TOLERATIONS_", "POD_LABELS_", "POD_ANNOTATIONS_"} {
-		if strings.HasPrefix(key, "KUBERNETES_"+prefix) {
-			return true
-		}
-	}
-	return false
+	return nil
 }

@@ -88,6 +88,7 @@ func Rows() []Row {
 		{"results", results},
 		{"images", images},
 		{"services", services},
+		{"overwrites", overwrites},
 		{"artifacts", artifacts},
 		{"inputs", inputs},
 		{"unsupported", unsupported},

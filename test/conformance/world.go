@@ -57,6 +57,21 @@ post_build_script = "echo operator behind the script"
 feature_flags = { FF_TIMESTAMPS = true, FF_HASH_CACHE_KEYS = true }
 `,
 	},
+	{
+		Name: "lenient",
+		Kubernetes: `
+service_account_overwrite_allowed = "^default$"
+node_selector_overwrite_allowed = "^kubernetes.io/"
+node_tolerations_overwrite_allowed = "^pool="
+pod_labels_overwrite_allowed = ".*"
+pod_annotations_overwrite_allowed = ".*"
+cpu_request_overwrite_max_allowed = "100m"
+memory_request_overwrite_max_allowed = "1Gi"
+memory_limit_overwrite_max_allowed = "1Gi"
+helper_memory_limit_overwrite_max_allowed = "1Gi"
+service_cpu_request_overwrite_max_allowed = "100m"
+`,
+	},
 }
 
 // Populate makes the projects.

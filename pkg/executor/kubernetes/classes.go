@@ -31,11 +31,8 @@ func classes(build corev1.ResourceRequirements, lists map[string]ResourceList) (
 // fits reports a request above its limit, which may be the build container's:
 // the API server would refuse each pod of the class.
 func fits(class string, r corev1.ResourceRequirements) error {
-	for _, resource := range slices.Sorted(maps.Keys(r.Requests)) {
-		request := r.Requests[resource]
-		if limit, ok := r.Limits[resource]; ok && request.Cmp(limit) > 0 {
-			return fmt.Errorf("resource class %q: it requests %s %s, and its limit is %s; set both", class, request.String(), resource, limit.String())
-		}
+	if name, request, limit := exceeding(r); name != "" {
+		return fmt.Errorf("resource class %q: it requests %s %s, and its limit is %s; set both", class, request.String(), name, limit.String())
 	}
 	return nil
 }

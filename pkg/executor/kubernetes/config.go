@@ -49,6 +49,8 @@ type Config struct {
 	PodLabels         map[string]string // values may hold variables; keys of runner.gitlab.com and runnerd.io are left out
 	PodAnnotations    map[string]string // values may hold variables
 
+	Permissions Permissions // what a job's variables may change
+
 	DNSPolicy   string // none, default, cluster-first, cluster-first-with-host-net
 	DNSConfig   *corev1.PodDNSConfig
 	HostAliases []corev1.HostAlias

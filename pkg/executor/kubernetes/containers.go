@@ -30,7 +30,7 @@ exec ` + shareDir + `/bin/runnerd-agent build --plan ` + planDir + `/` + job.Bui
 // helperContainer has no variables of the job in its environment: the plan
 // names those that its programs shall see, and a user's LD_PRELOAD must not
 // reach a container that holds upload URLs.
-func (e *Executor) helperContainer(plan *job.Plan, policy corev1.PullPolicy) corev1.Container {
+func (e *Executor) helperContainer(plan *job.Plan, policy corev1.PullPolicy, resources corev1.ResourceRequirements) corev1.Container {
 	return corev1.Container{
 		Name:            containerHelper,
 		Image:           e.cfg.HelperImage,
@@ -39,7 +39,7 @@ func (e *Executor) helperContainer(plan *job.Plan, policy corev1.PullPolicy) cor
 			agentPath, "helper",
 			"--plan", planDir + "/" + job.HelperPlanFile, "--share", shareDir, "--control", controlDir,
 		},
-		Resources:       e.cfg.helper,
+		Resources:       resources,
 		SecurityContext: e.cfg.security(e.cfg.HelperSecurityContext, nil),
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: volumeShare, MountPath: shareDir},
@@ -96,7 +96,7 @@ func entrypointNote(plan *job.Plan) string {
 
 // serviceContainer runs the i-th service. Its own variables may hold a secret
 // that the user put there by name, so the pod only refers to them.
-func (e *Executor) serviceContainer(plan *job.Plan, i int, policy corev1.PullPolicy) (corev1.Container, error) {
+func (e *Executor) serviceContainer(plan *job.Plan, i int, policy corev1.PullPolicy, resources corev1.ResourceRequirements) (corev1.Container, error) {
 	service := plan.Services[i]
 	sc := e.cfg.security(e.cfg.ServiceSecurityContext, e.cfg.Privileged)
 	if err := runAs(sc, service.User); err != nil {
@@ -120,7 +120,7 @@ func (e *Executor) serviceContainer(plan *job.Plan, i int, policy corev1.PullPol
 		Command:         literals(service.Entrypoint),
 		Args:            literals(service.Command),
 		Env:             env,
-		Resources:       e.cfg.service,
+		Resources:       resources,
 		SecurityContext: sc,
 		VolumeMounts:    []corev1.VolumeMount{buildsMount(plan)},
 	}, nil

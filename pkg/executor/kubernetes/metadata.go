@@ -34,7 +34,7 @@ func selector(id Identity) string {
 // metadata returns name, labels and annotations of a job's pod. The keys are
 // those of GitLab Runner, which dashboards and policies rely on. Variables in the
 // operator's values are expanded when everybody may see them.
-func (e *Executor) metadata(plan *job.Plan, name string) metav1.ObjectMeta {
+func (e *Executor) metadata(plan *job.Plan, w *wishes, name string) metav1.ObjectMeta {
 	meta := metav1.ObjectMeta{
 		Name: name, Namespace: e.namespace(plan),
 		Labels: map[string]string{}, Annotations: map[string]string{},
@@ -48,6 +48,10 @@ func (e *Executor) metadata(plan *job.Plan, name string) metav1.ObjectMeta {
 	for key, value := range e.cfg.PodAnnotations {
 		meta.Annotations[key] = expand(value)
 	}
+	for key, value := range w.labels {
+		meta.Labels[key] = labelValue(value)
+	}
+	maps.Copy(meta.Annotations, w.annotations)
 	maps.Copy(meta.Labels, e.ownLabels(plan))
 	if tier := plan.Placement.NetworkTier; tier != "" {
 		meta.Labels[labelTier] = tier
@@ -95,7 +99,7 @@ func (e *Executor) ownLabels(plan *job.Plan) map[string]string {
 	}
 }
 
-// reserved reports whether an operator's label would lie about a job.
+// reserved reports whether an operator's or a job's label would lie about the job.
 func reserved(key string) bool {
 	domain, _, ok := strings.Cut(key, "/")
 	if !ok {

@@ -22,7 +22,7 @@ type spot struct {
 
 // namespace is where all objects of a job are.
 func (e *Executor) namespace(plan *job.Plan) string {
-	return cmp.Or(plan.Placement.Namespace, e.cfg.Namespace)
+	return cmp.Or(plan.Placement.Namespace, e.wishedNamespace(plan), e.cfg.Namespace)
 }
 
 // checkNamespace fails the job when nobody watches its namespace.
@@ -35,9 +35,9 @@ func (e *Executor) checkNamespace(plan *job.Plan) error {
 		"policy wants the job in namespace %q, which is none of this runner's (%s); have the rule name one of them", namespace, quoted(e.cfg.namespaces))
 }
 
-// spot combines the job's Placement with the runner's own settings. Errors are
-// failures for the operator to mend: no job can set a Placement.
-func (e *Executor) spot(plan *job.Plan) (spot, error) {
+// spot combines the job's Placement with its wishes and the runner's own settings,
+// the strongest first. An error is a *job.Failure.
+func (e *Executor) spot(plan *job.Plan, w *wishes) (spot, error) {
 	p := plan.Placement
 	if err := e.checkNamespace(plan); err != nil {
 		return spot{}, err
@@ -50,14 +50,22 @@ func (e *Executor) spot(plan *job.Plan) (spot, error) {
 	if err != nil {
 		return spot{}, job.Failf(job.RunnerConfigurationError, "policy's %v", err)
 	}
+	wished, err := tolerations(w.tolerations)
+	if err != nil {
+		return spot{}, job.Failf(job.RunnerConfigurationError, "the job's %v", err)
+	}
 	build, err := e.cfg.class(p.ResourceClass)
 	if err != nil {
 		return spot{}, err
 	}
+	build, err = over(build, "", w.amounts)
+	if err != nil {
+		return spot{}, err
+	}
 	return spot{
-		serviceAccount: cmp.Or(p.ServiceAccount, e.cfg.ServiceAccount),
-		nodeSelector:   overlaid(e.cfg.NodeSelector, p.NodeSelector),
-		tolerations:    slices.Concat(e.cfg.tolerations, more),
+		serviceAccount: cmp.Or(p.ServiceAccount, w.serviceAccount, e.cfg.ServiceAccount),
+		nodeSelector:   overlaid(overlaid(e.cfg.NodeSelector, w.nodeSelector), p.NodeSelector),
+		tolerations:    slices.Concat(e.cfg.tolerations, more, wished),
 		build:          build,
 	}, nil
 }

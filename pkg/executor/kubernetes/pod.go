@@ -16,7 +16,11 @@ import (
 // other images are pulled; the build last, so that no script runs before the
 // services were started. There is no init container: each costs about a second.
 func (e *Executor) pod(plan *job.Plan, policies *policyList, attempt int) (*corev1.Pod, error) {
-	where, err := e.spot(plan)
+	wished, err := e.wishes(plan)
+	if err != nil {
+		return nil, err
+	}
+	where, err := e.spot(plan, wished)
 	if err != nil {
 		return nil, err
 	}
@@ -24,9 +28,17 @@ func (e *Executor) pod(plan *job.Plan, policies *policyList, attempt int) (*core
 	if err != nil {
 		return nil, err
 	}
-	containers := []corev1.Container{e.helperContainer(plan, policies.policy(containerHelper))}
+	helper, err := over(e.cfg.helper, helperPrefix, wished.amounts)
+	if err != nil {
+		return nil, err
+	}
+	containers := []corev1.Container{e.helperContainer(plan, policies.policy(containerHelper), helper)}
 	for i, name := range serviceNames(plan) {
-		service, err := e.serviceContainer(plan, i, policies.policy(name))
+		resources, err := over(e.cfg.service, servicePrefix, wished.amounts, wished.services[i])
+		if err != nil {
+			return nil, err
+		}
+		service, err := e.serviceContainer(plan, i, policies.policy(name), resources)
 		if err != nil {
 			return nil, err
 		}
@@ -40,7 +52,7 @@ func (e *Executor) pod(plan *job.Plan, policies *policyList, attempt int) (*core
 
 	noLinks := false
 	pod := &corev1.Pod{
-		ObjectMeta: e.metadata(plan, podName(e.id, plan, attempt)),
+		ObjectMeta: e.metadata(plan, wished, podName(e.id, plan, attempt)),
 		Spec: corev1.PodSpec{
 			Containers:                    containers,
 			Volumes:                       volumes(secretName(e.id, plan), plan),
@@ -65,8 +77,12 @@ func (e *Executor) pod(plan *job.Plan, policies *policyList, attempt int) (*core
 	if e.cfg.RuntimeClassName != "" {
 		pod.Spec.RuntimeClassName = &e.cfg.RuntimeClassName
 	}
-	if len(e.cfg.pod.Requests)+len(e.cfg.pod.Limits) > 0 {
-		pod.Spec.Resources = e.cfg.pod.DeepCopy()
+	whole, err := over(e.cfg.pod, podPrefix, wished.amounts)
+	if err != nil {
+		return nil, err
+	}
+	if len(whole.Requests)+len(whole.Limits) > 0 {
+		pod.Spec.Resources = whole.DeepCopy()
 	}
 	return pod, nil
 }

@@ -17,12 +17,19 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	plan := task.Plan
 	e.claim(plan.JobID)
 	out := &output{log: task.Log, notes: task.Notes}
+	wished, err := e.wishes(plan)
+	if err != nil {
+		return job.Outcome{}, err
+	}
 	policies, err := e.policies(plan)
 	if err != nil {
 		return job.Outcome{}, err
 	}
 	out.info(fmt.Sprintf("Using Kubernetes namespace: %s", e.namespace(plan)))
 	out.info(fmt.Sprintf("Using Kubernetes executor with image %s ...", describe(plan.Image)))
+	for _, line := range wished.notes {
+		out.info(line)
+	}
 	if note := entrypointNote(plan); note != "" {
 		out.info(note)
 	}

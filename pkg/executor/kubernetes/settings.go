@@ -18,6 +18,7 @@ type settings struct {
 	build, helper, service, pod corev1.ResourceRequirements
 	classes                     map[string]corev1.ResourceRequirements // of the build container
 	tolerations                 []corev1.Toleration
+	permissions                 permissions
 	dnsPolicy                   corev1.DNSPolicy
 	reservedHosts               map[string]bool // as hostKey has them
 }
@@ -41,6 +42,8 @@ func check(cfg Config) (*settings, error) {
 	s.namespaces = []string{s.Namespace}
 	for _, namespace := range s.Namespaces {
 		note(checkNamespaceName("namespaces", namespace))
+	}
+	for _, namespace := range slices.Concat(s.Namespaces, s.Permissions.Namespaces) {
 		if !slices.Contains(s.namespaces, namespace) {
 			s.namespaces = append(s.namespaces, namespace)
 		}
@@ -65,13 +68,15 @@ func check(cfg Config) (*settings, error) {
 	note(err)
 	s.classes, err = classes(s.build, s.Classes)
 	note(err)
-	s.helper, err = requirements("helper_", s.Helper)
+	s.helper, err = requirements(helperPrefix, s.Helper)
 	note(err)
-	s.service, err = requirements("service_", s.Service)
+	s.service, err = requirements(servicePrefix, s.Service)
 	note(err)
-	s.pod, err = requirements("pod_", s.Pod)
+	s.pod, err = requirements(podPrefix, s.Pod)
 	note(err)
 	s.tolerations, err = tolerations(s.NodeTolerations)
+	note(err)
+	s.permissions, err = checkPermissions(s.Permissions, s.Namespace)
 	note(err)
 	s.dnsPolicy, err = dnsPolicy(s.DNSPolicy)
 	note(err)
