@@ -34,6 +34,8 @@ func (o *observer) Stage(name string) {
 	o.status.Put(o.shown)
 }
 
+func (o *observer) Remade() { o.metrics.Remade() }
+
 func (o *observer) Finish(reason job.Reason) {
 	o.metrics.Finish(string(reason))
 	o.status.Delete(o.shown.ID)

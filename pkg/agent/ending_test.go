@@ -137,10 +137,33 @@ func TestClusterStopsThePod(t *testing.T) {
 			p := newPod(t, "echo started; sleep 60")
 			p.addAfterScript("echo after")
 			p.onLog = once("\nstarted\n", signal)
-			wantOutcome(t, p.run(), want)
+			got := p.run()
+			wantOutcome(t, got, want)
+			if !got.Stopped || got.Unbegun {
+				t.Errorf("result %+v, want that the cluster stopped a script", got)
+			}
+			p.wantsNot("Job failed")
 			p.wantsNot("\nafter\n")
 		})
 	}
+}
+
+// Before a script has begun it is for the daemon to say what becomes of the job.
+func TestClusterStopsThePodBeforeTheScript(t *testing.T) {
+	t.Parallel()
+	s := newGitServer(t)
+	sha := s.repo("group/project", map[string]string{"README": "hello\n"})
+	p := newPod(t, "echo the script ran")
+	p.helper.Sources = s.sources("group/project", sha)
+	p.helper.Sources.PreHooks = []string{"echo hook begun; sleep 60"}
+	p.onLog = once("\nhook begun\n", func(p *pod) { p.helperCmd.Process.Signal(syscall.SIGTERM) })
+	got := p.run()
+	wantOutcome(t, got, job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "pod was asked to stop by the cluster"})
+	if !got.Unbegun {
+		t.Error("the result does not say that no script began")
+	}
+	p.wantsNot("Job failed")
+	p.wantsNot("the script ran")
 }
 
 func TestBuildContainerDies(t *testing.T) {

@@ -164,17 +164,17 @@ func (h *helper) onCancel() {
 func (h *helper) event(e job.Event) { _ = h.frames.event(e) }
 
 // finish writes the job's last line and its result.
-func (h *helper) finish(outcome job.Outcome) error {
+func (h *helper) finish(result job.Result) error {
 	_ = h.log.EndOutput() // as any error of the log, it is the framer's, and event returns it
 	switch {
-	case outcome.State == job.Success:
+	case result.Stopped:
+	case result.State == job.Success:
 		h.log.Info("Job succeeded")
-	case outcome.Reason == job.RunnerSystemFailure:
-		h.log.Error("Job failed (system failure): " + outcome.Message)
+	case result.Reason == job.RunnerSystemFailure:
+		h.log.Error("Job failed (system failure): " + result.Message)
 	default:
-		h.log.Error("Job failed: " + outcome.Message)
+		h.log.Error("Job failed: " + result.Message)
 	}
-	result := job.Result{Outcome: outcome}
 	err := h.frames.event(job.Event{Result: &result})
 	return errors.Join(err, writeTerminationLog(h.opts.TerminationLog, result))
 }

@@ -17,7 +17,7 @@ const cleanupTime = 30 * time.Second
 // The order, and what a failure skips, is GitLab Runner's: without sources
 // there is no script and no after_script; after_script runs whatever the
 // script did, unless the job as a whole was ended.
-func (h *helper) run(ctx context.Context) job.Outcome {
+func (h *helper) run(ctx context.Context) job.Result {
 	ended := ctx
 	if h.plan.Timeout > 0 {
 		limited, release := context.WithTimeoutCause(ctx, h.plan.Timeout, errTimeout)
@@ -34,7 +34,8 @@ func (h *helper) run(ctx context.Context) job.Outcome {
 	if !errors.Is(err, errAborted) {
 		h.cleanup()
 	}
-	return h.outcome(err)
+	stopped := errors.Is(err, errCluster)
+	return job.Result{Outcome: h.outcome(err), Stopped: stopped, Unbegun: stopped && h.asked == 0}
 }
 
 // work is what a job does once its directories are there. Caches are saved and

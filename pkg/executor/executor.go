@@ -68,6 +68,10 @@ type Task struct {
 	// Kept says to Remove that Keep has kept something.
 	Kept bool
 
+	// OnRemade is told that what the job runs in was lost before a script began,
+	// and is made anew. It must not block, and may be nil.
+	OnRemade func()
+
 	// OnEvent is told of phases as they begin and end. It must not block.
 	OnEvent func(job.Event)
 }

@@ -24,4 +24,10 @@ type PhaseEvent struct {
 type Result struct {
 	Outcome
 	LogBytes int64 `json:"log_bytes"`
+
+	// Stopped says that the job failed because the cluster wants the pod gone. The
+	// log has no last line then: the daemon knows why, and what becomes of the job.
+	Stopped bool `json:"stopped,omitempty"`
+	// Unbegun says that this happened before any script began.
+	Unbegun bool `json:"unbegun,omitempty"`
 }

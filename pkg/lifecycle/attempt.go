@@ -136,7 +136,8 @@ func (a *attempt) admit(ctx context.Context, lines *ownLines, containers []execu
 func (a *attempt) task(ctx context.Context, lines *ownLines, signals <-chan job.Signal) executor.Task {
 	return executor.Task{
 		Plan: a.plan, Log: lines.jobLog(), Notes: lines, Services: lines.services(a.plan), Signals: signals,
-		Admit: func(c []executor.Container) error { return a.admit(ctx, lines, c) },
+		Admit:    func(c []executor.Container) error { return a.admit(ctx, lines, c) },
+		OnRemade: a.observer.Remade,
 		OnEvent: func(e job.Event) {
 			if e.Cache != nil {
 				a.cacheEvent(*e.Cache)

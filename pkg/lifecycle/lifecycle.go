@@ -42,6 +42,7 @@ type Options struct {
 // concurrently.
 type Observer interface {
 	Stage(name string)
+	Remade()                  // what the job ran in was lost before its script began, and is made anew
 	Finish(reason job.Reason) // the reason as runnerd sees it; empty for success
 }
 

@@ -29,6 +29,7 @@ type Jobs struct {
 	queueSize     *prometheus.GaugeVec
 	queueDepth    *prometheus.GaugeVec
 	stage         *prometheus.HistogramVec
+	remade        *prometheus.CounterVec
 }
 
 var (
@@ -67,8 +68,11 @@ func NewJobs(reg prometheus.Registerer) *Jobs {
 		stage: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "gitlab_runner_job_stage_duration_seconds", Help: "Duration of each stage of a job.", Buckets: stageBuckets,
 		}, labels("stage")),
+		remade: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "runnerd_job_pods_remade_total", Help: "Pods that were made again because the cluster lost them before the job's script began.",
+		}, labels()),
 	}
-	reg.MustRegister(j.running, j.total, j.failed, j.duration, j.queueDuration, j.queueSize, j.queueDepth, j.stage)
+	reg.MustRegister(j.running, j.total, j.failed, j.duration, j.queueDuration, j.queueSize, j.queueDepth, j.stage, j.remade)
 	return j
 }
 
@@ -119,6 +123,9 @@ func (j *Job) leave() {
 
 // Stage says that the job is in the named stage now.
 func (j *Job) Stage(name string) { j.enter(name, "prepare") }
+
+// Remade says that the job's pod is made again.
+func (j *Job) Remade() { j.metrics.remade.WithLabelValues(j.runner.values()...).Inc() }
 
 // Finish counts the job out. reason is empty when it succeeded.
 func (j *Job) Finish(reason string) {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,6 +32,7 @@ type attempt struct {
 	cancelSent chan struct{}   // closed when the pod's annotation says cancel
 	canceling  <-chan struct{} // closed when the helper has seen it
 	background sync.WaitGroup  // goroutines that end with the attempt's context
+	begunSteps *atomic.Bool    // the helper has said that a script begins
 
 	// What the supervisor remembers between two looks at the pod.
 	begun       time.Time
@@ -43,13 +46,20 @@ type attempt struct {
 	gaveUp      bool                 // it has not: the pod was deleted for the cancel's sake
 	deleteUntil time.Time            // when a pod that is being deleted must be over
 	silentSince time.Time            // since when an ended helper brings nothing
+	readToEnd   bool                 // the helper is over, and all of its log was read
+	stopped     bool                 // the helper said that the cluster wants the pod gone
+	unbegun     bool                 // and that no script had begun
 	heard       int64                // the next frame then
 }
 
 func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *attempt {
 	canceling := make(chan struct{})
 	var once sync.Once
+	begunSteps := &atomic.Bool{}
 	onEvent := func(event job.Event) {
+		if event.Phase != nil && strings.HasPrefix(event.Phase.Name, "step_") {
+			begunSteps.Store(true)
+		}
 		if event.Canceling {
 			once.Do(func() { close(canceling) })
 		}
@@ -68,7 +78,7 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 			},
 			resend: e.resender(view.namespace, view.name),
 		},
-		signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}),
+		signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps,
 		begun: time.Now(), troubles: map[string]time.Time{},
 	}
 }

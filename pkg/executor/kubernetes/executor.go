@@ -21,7 +21,7 @@ type Executor struct {
 	pods   map[string]*podWatcher // by namespace
 
 	mu      sync.Mutex
-	claimed map[int64]bool // jobs that Run began and Remove did not end
+	claimed map[int64]int // jobs that Run began and Remove did not end → pods made for them
 }
 
 var _ executor.Executor = (*Executor)(nil)
@@ -36,7 +36,7 @@ func New(client Client, id Identity, cfg Config, log *zap.Logger) (*Executor, er
 	if err != nil {
 		return nil, err
 	}
-	e := &Executor{client: client, id: id, cfg: s, log: log, pods: map[string]*podWatcher{}, claimed: map[int64]bool{}}
+	e := &Executor{client: client, id: id, cfg: s, log: log, pods: map[string]*podWatcher{}, claimed: map[int64]int{}}
 	for _, namespace := range s.namespaces {
 		e.pods[namespace] = newPodWatcher(client.API, namespace, selector(id))
 	}
@@ -54,10 +54,11 @@ func (e *Executor) Watch(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (e *Executor) claim(id int64) {
+// claim says that Run has made that many pods for a job.
+func (e *Executor) claim(id int64, pods int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.claimed[id] = true
+	e.claimed[id] = pods
 }
 
 func (e *Executor) release(id int64) {
@@ -69,5 +70,6 @@ func (e *Executor) release(id int64) {
 func (e *Executor) isClaimed(id int64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.claimed[id]
+	_, ok := e.claimed[id]
+	return ok
 }

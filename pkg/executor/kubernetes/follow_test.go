@@ -180,6 +180,7 @@ func TestEndsWithoutAResult(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
 				log := r.start()
+				log.event(job.Event{Phase: &job.PhaseEvent{Name: "step_script"}})
 				log.write("begun\n")
 				synctest.Wait()
 				if tt.change != nil {
@@ -263,10 +264,14 @@ func TestDrainIsTheHelpersWordWithTheClustersReason(t *testing.T) {
 				Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting",
 			}}
 		})
-		log.result(job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "pod was asked to stop by the cluster"})
+		log.event(job.Event{Result: &job.Result{
+			Outcome:  job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "pod was asked to stop by the cluster"},
+			LogBytes: int64(len("begun\n")), Stopped: true,
+		}})
 		r.wait()
 		want := "pod was asked to stop by the cluster (EvictionByEvictionAPI: Eviction API: evicting, node node-1)"
-		if r.err != nil || r.outcome.Message != want {
+		var failure *job.Failure
+		if !errors.As(r.err, &failure) || failure.Message != want {
 			t.Errorf("Run = %+v, %v, want message %q", r.outcome, r.err, want)
 		}
 	})

@@ -12,14 +12,14 @@ import (
 // lastWords returns the result that the helper left as its termination message.
 // It is for a log that was lost with its node's disk or rotated away: the job's
 // end is known, the missing log is said, not hidden.
-func (a *attempt) lastWords(state podState) (job.Outcome, bool) {
+func (a *attempt) lastWords(state podState) (*job.Result, bool) {
 	t := state.terminated(containerHelper)
 	if t == nil || t.Message == "" {
-		return job.Outcome{}, false
+		return nil, false
 	}
 	var result job.Result
 	if err := json.Unmarshal([]byte(t.Message), &result); err != nil || result.State == "" {
-		return job.Outcome{}, false
+		return nil, false
 	}
 	if lost := result.LogBytes - a.relay.Bytes(); lost != 0 {
 		a.log.Error("end of the job's log was lost", zap.Int64("bytes", lost))
@@ -29,7 +29,7 @@ func (a *attempt) lastWords(state podState) (job.Outcome, bool) {
 		}
 		result.Message = note
 	}
-	return result.Outcome, true
+	return &result, true
 }
 
 // findTroubleOf finds what kept an ended pod from starting.

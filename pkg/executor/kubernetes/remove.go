@@ -47,13 +47,20 @@ func (e *Executor) removeAll(ctx context.Context, plan *job.Plan, kept bool) err
 	return group.Wait()
 }
 
-// podCount is the most pods that Run can have made for plan.
+// podCount is how many pods Run has made for plan or, when it was another
+// process's, the most that it can have made.
 func (e *Executor) podCount(plan *job.Plan) int {
+	e.mu.Lock()
+	made, ok := e.claimed[plan.JobID]
+	e.mu.Unlock()
+	if ok {
+		return made
+	}
 	policies, err := e.policies(plan)
 	if err != nil {
 		return 1
 	}
-	return policies.attempts()
+	return policies.attempts() + maxRemade
 }
 
 func (e *Executor) removePod(ctx context.Context, namespace, name string) error {

@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"go.uber.org/zap"
@@ -15,7 +14,7 @@ import (
 // going on it waits for it, even when ctx has ended: the log has to end it.
 func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, error) {
 	plan := task.Plan
-	e.claim(plan.JobID)
+	e.claim(plan.JobID, 0)
 	out := &output{log: task.Log, notes: task.Notes}
 	wished, err := e.wishes(plan)
 	if err != nil {
@@ -39,22 +38,22 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	for _, line := range e.aliasNotes(plan) {
 		out.info(line)
 	}
+	next := rerun{policies: policies}
 	for n := 0; ; n++ {
+		e.claim(plan.JobID, n+1)
 		outcome, err := e.attempt(ctx, task, out, policies, n)
-		var pull *pullError
-		if !errors.As(err, &pull) {
-			return outcome, err
+		if err == nil {
+			return outcome, nil
 		}
-		if !policies.advance(pull.container) {
-			return job.Outcome{}, pull.failure
+		line, end := next.after(err, task.OnRemade)
+		if end != nil {
+			return outcome, end
 		}
-		next := policies.policy(pull.container)
-		e.log.Info("image pull failed; trying the next pull policy",
-			zap.Int64("job", plan.JobID), zap.String("container", pull.container), zap.String("policy", string(next)), zap.Error(err))
-		if err := e.deletePod(ctx, e.namespace(plan), podName(e.id, plan, n), seconds(e.cfg.CleanupGracePeriod)); err != nil {
+		e.log.Info("job begins anew in another pod", zap.Int64("job", plan.JobID), zap.String("why", line))
+		if err := e.clear(ctx, plan, n); err != nil {
 			return job.Outcome{}, err
 		}
-		out.again(fmt.Sprintf("%s; trying again with pull policy %s", pull.failure.Message, next))
+		out.again(line)
 	}
 }
 
@@ -95,7 +94,14 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 	followed := make(chan error, 1)
 	a.background.Go(func() { followed <- a.follower.run(ctx) })
 	defer a.watchServices(ctx, task.Services).end()
-	return a.supervise(ctx, followed)
+	outcome, err := a.supervise(ctx, followed)
+	if lost := a.lost(outcome, err); lost != nil {
+		return job.Outcome{}, lost
+	}
+	if err == nil && a.stopped { // the log's last line is the daemon's
+		return job.Outcome{}, &job.Failure{Reason: outcome.Reason, Message: outcome.Message}
+	}
+	return outcome, err
 }
 
 func canceledOutcome() job.Outcome {

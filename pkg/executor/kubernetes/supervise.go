@@ -36,6 +36,7 @@ func (a *attempt) supervise(ctx context.Context, followed <-chan error) (job.Out
 		case <-ctx.Done():
 			return job.Outcome{}, context.Cause(ctx)
 		case err := <-followed:
+			a.readToEnd = errors.Is(err, errNoResult)
 			return a.conclude(ctx, err)
 		case signal := <-a.signals:
 			if signal == job.CancelGracefully && !a.canceled {
@@ -57,7 +58,7 @@ func (a *attempt) giveUp(err error) (job.Outcome, error) {
 		if missing := a.serviceTrouble(); missing != nil && !a.canceled {
 			return job.Outcome{}, missing
 		}
-		return result.Outcome, nil
+		return a.outcome(result), nil
 	}
 	if a.canceled {
 		a.log.Info("canceled job ended without a result", zap.Error(err))
@@ -99,7 +100,7 @@ func (a *attempt) conclude(ctx context.Context, err error) (job.Outcome, error) 
 		if missing := a.missingService(ctx, result.Outcome); missing != nil {
 			return job.Outcome{}, missing
 		}
-		return a.outcome(result.Outcome), nil
+		return a.outcome(result), nil
 	}
 	state, _ := a.view.get()
 	switch {
@@ -110,8 +111,8 @@ func (a *attempt) conclude(ctx context.Context, err error) (job.Outcome, error) 
 	case !errors.Is(err, errNoResult):
 		return job.Outcome{}, fmt.Errorf("follow log of pod %q: %w", a.pod, err)
 	}
-	if outcome, ok := a.lastWords(state); ok {
-		return a.outcome(outcome), nil
+	if result, ok := a.lastWords(state); ok {
+		return a.outcome(result), nil
 	}
 	if t := findTroubleOf(state); t != nil {
 		return a.giveUp(a.e.failure(a.plan, t))
@@ -120,8 +121,10 @@ func (a *attempt) conclude(ctx context.Context, err error) (job.Outcome, error) 
 }
 
 // outcome fits what the helper reported to what happened around it.
-func (a *attempt) outcome(o job.Outcome) job.Outcome {
-	if a.gaveUp && o.State != job.Success {
+func (a *attempt) outcome(result *job.Result) job.Outcome {
+	o := result.Outcome
+	a.stopped, a.unbegun = result.Stopped, result.Unbegun
+	if (a.gaveUp || a.canceled && a.stopped) && o.State != job.Success {
 		return canceledOutcome()
 	}
 	if o.State != job.Failed || o.Reason != job.RunnerSystemFailure {

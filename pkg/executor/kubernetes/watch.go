@@ -35,13 +35,14 @@ func (w *podWatcher) run(ctx context.Context) error {
 		return fmt.Errorf("watch pods of namespace %q: %w", w.namespace, err)
 	}
 	handler, err := w.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { w.tell(o, false) },
-		UpdateFunc: func(_, o any) { w.tell(o, false) },
+		AddFunc:    func(o any) { w.tell(o, podState{}) },
+		UpdateFunc: func(_, o any) { w.tell(o, podState{}) },
 		DeleteFunc: func(o any) {
-			if last, ok := o.(cache.DeletedFinalStateUnknown); ok {
+			last, stale := o.(cache.DeletedFinalStateUnknown)
+			if stale {
 				o = last.Obj
 			}
-			w.tell(o, true)
+			w.tell(o, podState{gone: true, stale: stale})
 		},
 	})
 	if err != nil {
@@ -68,7 +69,8 @@ func slim(o any) (any, error) {
 	return pod, nil
 }
 
-func (w *podWatcher) tell(o any, gone bool) {
+// tell tells a pod's job of its state, which o completes.
+func (w *podWatcher) tell(o any, state podState) {
 	pod, ok := o.(*corev1.Pod)
 	if !ok {
 		return
@@ -77,7 +79,8 @@ func (w *podWatcher) tell(o any, gone bool) {
 	view := w.views[pod.Name]
 	w.mu.Unlock()
 	if view != nil {
-		view.set(podState{pod: pod, gone: gone})
+		state.pod = pod
+		view.set(state)
 	}
 }
 
@@ -89,7 +92,7 @@ func (w *podWatcher) view(name string) *podView {
 	w.views[name] = v
 	w.mu.Unlock()
 	if o, ok, err := w.informer.GetStore().GetByKey(w.namespace + "/" + name); err == nil && ok {
-		w.tell(o, false)
+		w.tell(o, podState{})
 	}
 	return v
 }
@@ -104,8 +107,9 @@ func (w *podWatcher) drop(v *podView) {
 
 // A podState is what the last event said.
 type podState struct {
-	pod  *corev1.Pod // nil before the first event; the last known one when gone
-	gone bool
+	pod   *corev1.Pod // nil before the first event; the last known one when gone
+	gone  bool
+	stale bool // gone while the watch was broken: what pod became after that is not known
 }
 
 // A podView is one pod as the informer sees it.
