@@ -90,6 +90,9 @@ func Rows() []Row {
 		{"services", services},
 		{"artifacts", artifacts},
 		{"inputs", inputs},
+		{"secrets", secrets},
+		{"GitLab's certificate", certificates},
+		{"kept pods", kept},
 		{"unsupported", unsupported},
 	}
 	var all []Row
