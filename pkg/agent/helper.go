@@ -166,6 +166,7 @@ func (h *helper) event(e job.Event) { _ = h.frames.event(e) }
 // finish writes the job's last line and its result.
 func (h *helper) finish(outcome job.Outcome) error {
 	_ = h.log.EndOutput() // as any error of the log, it is the framer's, and event returns it
+	h.event(job.Event{Ending: true})
 	switch {
 	case outcome.State == job.Success:
 		h.log.Info("Job succeeded")

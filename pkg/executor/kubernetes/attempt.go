@@ -53,6 +53,9 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 		if event.Canceling {
 			once.Do(func() { close(canceling) })
 		}
+		if event.Ending && len(task.Plan.Services) > 0 {
+			out.hold() // a service that never started changes the end; see missingService
+		}
 		if task.OnEvent != nil {
 			task.OnEvent(event)
 		}

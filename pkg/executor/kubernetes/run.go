@@ -61,7 +61,7 @@ type pullError struct {
 func (e *pullError) Error() string { return e.failure.Message }
 
 // attempt runs the job in its n-th pod.
-func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output, policies *policyList, n int) (job.Outcome, error) {
+func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output, policies *policyList, n int) (outcome job.Outcome, err error) {
 	pod, err := e.pod(task.Plan, policies, n)
 	if err != nil {
 		return job.Outcome{}, err
@@ -75,7 +75,8 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 
 	a := newAttempt(e, task, out, view)
 	ctx, cancel := context.WithCancel(ctx)
-	// The order matters: end what runs, then wait for it.
+	// The order matters: end what runs, wait for it, then end the log.
+	defer func() { err = out.settle(err) }()
 	defer a.background.Wait()
 	defer cancel()
 	created, err := a.create(ctx, pod)
