@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -87,9 +86,9 @@ func writable(dir string) bool {
 }
 
 // gitEnviron configures the git that scripts run: it may use a project
-// directory of another owner, and, as under GitLab Runner, reach the GitLab
-// server with the job's token. The token itself stays where it is, in
-// CI_JOB_TOKEN.
+// directory of another owner, and, as under GitLab Runner, trust the GitLab
+// server and reach it with the job's token. The token itself stays where it
+// is, in CI_JOB_TOKEN.
 func gitEnviron(env *environ, projectDir string) {
 	count, err := strconv.Atoi(env.get("GIT_CONFIG_COUNT"))
 	if err != nil || count < 0 {
@@ -107,9 +106,15 @@ func gitEnviron(env *environ, projectDir string) {
 			add("safe.directory", projectDir)
 		}
 	}
-	if server, err := url.Parse(env.get("CI_REPOSITORY_URL")); err == nil && server.Host != "" &&
-		strings.HasPrefix(server.Scheme, "http") && env.get("CI_JOB_TOKEN") != "" {
-		add("credential."+server.Scheme+"://"+server.Host+".helper",
+	server := origin(env.get("CI_REPOSITORY_URL"))
+	if !strings.HasPrefix(server, "http") {
+		return
+	}
+	if file := env.get("CI_SERVER_TLS_CA_FILE"); file != "" {
+		add("http."+server+".sslCAInfo", file)
+	}
+	if env.get("CI_JOB_TOKEN") != "" {
+		add("credential."+server+".helper",
 			`!f() { test "$1" != get || printf 'username=%s\npassword=%s\n' gitlab-ci-token "$CI_JOB_TOKEN"; }; f`)
 	}
 }

@@ -166,8 +166,8 @@ func (h *helper) event(e job.Event) { _ = h.frames.event(e) }
 // finish writes the job's last line and its result.
 func (h *helper) finish(result job.Result) error {
 	_ = h.log.EndOutput() // as any error of the log, it is the framer's, and event returns it
+	h.event(job.Event{Ending: true})
 	switch {
-	case result.Stopped:
 	case result.State == job.Success:
 		h.log.Info("Job succeeded")
 	case result.Reason == job.RunnerSystemFailure:

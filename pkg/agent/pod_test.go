@@ -40,6 +40,7 @@ type pod struct {
 	lastSeq             int64
 	resent              int
 	log                 bytes.Buffer
+	ending              int // where the log says how the job ended
 	events              []job.Event
 	stderr, buildErr    bytes.Buffer
 }
@@ -204,6 +205,9 @@ func (p *pod) read(stdout io.Reader) {
 				p.t.Errorf("event %q: %v", f.Payload, err)
 			}
 			p.events = append(p.events, e)
+			if e.Ending {
+				p.ending = p.log.Len()
+			}
 			switch {
 			case e.Result == nil:
 			case p.onResult != nil:
@@ -226,6 +230,9 @@ func (p *pod) result() job.Result {
 	result := *p.events[len(p.events)-1].Result
 	if result.LogBytes != int64(p.log.Len()) {
 		p.t.Errorf("result says %d log bytes, there are %d", result.LogBytes, p.log.Len())
+	}
+	if end := p.log.String()[p.ending:]; p.ending == 0 || !strings.Contains(end, "Job succeeded") && !strings.Contains(end, "Job failed") {
+		p.t.Errorf("behind the event that announces the job's end the log says %q", end)
 	}
 	return result
 }

@@ -372,11 +372,16 @@ func TestOwnCertificateAuthority(t *testing.T) {
 	t.Parallel()
 	s := startGitServer(t, (*httptest.Server).StartTLS)
 	sha := s.repo("group/project", map[string]string{"README": "hello\n"})
-	p := newPod(t, "cat README")
+	p := newPod(t, "cat README", "git fetch -q origin main && echo fetched")
 	p.helper.Sources = s.sources("group/project", sha)
 	p.helper.Sources.CA = s.ca
+	p.helper.Variables = []job.Variable{{Key: "CI_SERVER_TLS_CA_FILE", Value: s.ca, File: true}}
+	p.build.Variables = []job.Variable{
+		{Key: "CI_JOB_TOKEN", Value: gitPassword}, {Key: "CI_REPOSITORY_URL", Value: s.url + "/group/project.git"},
+		{Key: "CI_SERVER_TLS_CA_FILE", Value: p.helper.TempDir + "/CI_SERVER_TLS_CA_FILE"},
+	}
 	wantOutcome(t, p.run(), exited(0))
-	p.wants("hello")
+	p.wants("hello", "fetched")
 
 	p = newPod(t, "cat README")
 	p.helper.Sources = s.sources("group/project", sha)

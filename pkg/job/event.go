@@ -3,12 +3,13 @@ package job
 import "time"
 
 // An Event is what the helper tells the daemon between the bytes of the log.
-// Exactly one field of Phase, Cache, Canceling and Result is set.
+// Exactly one field of Phase, Cache, Canceling, Ending and Result is set.
 type Event struct {
 	Time      time.Time   `json:"time"`
 	Phase     *PhaseEvent `json:"phase,omitempty"`
 	Cache     *CacheEvent `json:"cache,omitempty"`
 	Canceling bool        `json:"canceling,omitempty"` // the helper has seen a cancel
+	Ending    bool        `json:"ending,omitempty"`    // what follows in the log says how the job ended, as Result does
 	Result    *Result     `json:"result,omitempty"`    // the last event of a job
 }
 
@@ -26,7 +27,7 @@ type Result struct {
 	LogBytes int64 `json:"log_bytes"`
 
 	// Stopped says that the job failed because the cluster wants the pod gone. The
-	// log has no last line then: the daemon knows why, and what becomes of the job.
+	// daemon knows why, and what becomes of the job.
 	Stopped bool `json:"stopped,omitempty"`
 	// Unbegun says that this happened before any script began.
 	Unbegun bool `json:"unbegun,omitempty"`

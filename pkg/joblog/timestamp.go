@@ -122,6 +122,9 @@ func (s *stampedStream) close() error {
 	return err
 }
 
+// yield ends the line: an entry stands alone, so that nobody else can go on with it.
+func (s *stampedStream) yield() { _ = s.close() } // the error sticks in the limiter
+
 func (s *stampedStream) finish(goesOn bool) error {
 	if len(s.text) == 0 {
 		return nil

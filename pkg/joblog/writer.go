@@ -86,6 +86,8 @@ type lineEnder interface {
 	pause() error
 	// close ends the line for good.
 	close() error
+	// yield leaves an open line to whoever writes next.
+	yield()
 }
 
 func (w *Writer) newStream(number byte, opts Options) *stream {
@@ -186,6 +188,15 @@ func (w *Writer) EndOutput() error {
 	return w.limit.err
 }
 
+// Yield says that another Writer goes on with the log: what this one writes
+// afterwards begins a line, and continues none of the other's.
+func (w *Writer) Yield() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flushJob()
+	w.own.end.yield()
+}
+
 // Err returns the first error of the Writer behind.
 func (w *Writer) Err() error {
 	w.mu.Lock()
@@ -227,6 +238,8 @@ func (s *rawStream) Write(p []byte) (int, error) {
 
 // pause and close put the line of another stream at the beginning of a line.
 func (s *rawStream) pause() error { return s.close() }
+
+func (s *rawStream) yield() { s.open = false }
 
 func (s *rawStream) close() error {
 	if !s.open {

@@ -39,3 +39,21 @@ func TestNotesBehindThePodsLog(t *testing.T) {
 		rest = behind
 	}
 }
+
+// The daemon's lines and the agent's have the same stream in a log with time
+// stamps: the daemon's must not continue the agent's last one.
+func TestLinesBehindThePodsLogBeginLines(t *testing.T) {
+	var out strings.Builder
+	l := newOwnLines(&out, job.LogOptions{Sections: true, Timestamps: true})
+	l.prepare("kubernetes")
+	l.Info("using image x")
+	if _, err := l.jobLog().Write([]byte("2026-07-26T09:15:04.123456Z 00O the agent's last line\n")); err != nil {
+		t.Fatal(err)
+	}
+	l.told("the pod is kept")
+	l.close()
+	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+	if last := lines[len(lines)-1]; !strings.Contains(last, "Z 00O ") || !strings.Contains(last, "the pod is kept") {
+		t.Errorf("the last entry is %q, want a line of its own", last)
+	}
+}

@@ -151,7 +151,7 @@ func (l *ownLines) endPrepare() {
 	l.mu.Unlock()
 	if preparing {
 		l.log.EndSection(preparePhase)
-		_ = l.log.EndOutput() // the error sticks
+		l.log.Yield() // to the agent, which writes the pod's log
 	}
 }
 

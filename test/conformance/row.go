@@ -91,6 +91,9 @@ func Rows() []Row {
 		{"overwrites", overwrites},
 		{"artifacts", artifacts},
 		{"inputs", inputs},
+		{"secrets", secrets},
+		{"GitLab's certificate", certificates},
+		{"kept pods", kept},
 		{"unsupported", unsupported},
 	}
 	var all []Row

@@ -89,7 +89,7 @@ var services = []Row{
 		Make: func(w *World, job *standin.JobSpec) {
 			job.Services = []standin.Service{{Name: strings.Replace(w.Image("debian"), "debian", "noservice", 1)}}
 		},
-		Want: Want{State: standin.Failed, Reason: "runner_configuration_error", Says: []string{"/test/noservice:1", "Job failed"}},
+		Want: Want{State: standin.Failed, Reason: "runner_configuration_error", Says: []string{"/test/noservice:1", "Job failed"}, NoLines: []string{"Job succeeded"}},
 	},
 	{
 		Name: "service-healthcheck-port", Spec: "9.4", On: ClusterOnly,

@@ -7,8 +7,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/runnerd/runnerd/internal/standin"
+	"github.com/runnerd/runnerd/internal/vaulttest"
 )
 
 // A World is what rows find: a GitLab with projects, and images.
@@ -17,7 +19,9 @@ type World struct {
 	Place   string                          // Cluster or Local
 	Image   func(short string) string       // the whole name of a test image
 	Private string                          // host and port of a registry that wants a password
+	Vault   *vaulttest.Server               // of a site with one
 	Pod     func(*standin.Job) (Pod, error) // of a job, also when it is gone; on the cluster only
+	Gone    func(*standin.Job) (Pod, error) // the same, and waits until it is gone
 	Done    map[string]*standin.Job         // shape and job, of what has run before
 	Repos   map[string]*standin.Repository
 	access  map[string][]*standin.Repository // what else a project's jobs may read
@@ -28,6 +32,7 @@ type Pod struct {
 	Labels, Annotations map[string]string
 	Environment         map[string]string // of the build container
 	JSON                string            // all of it
+	Ended               time.Time         // when it was gone; zero for one that is there
 }
 
 // A Site is a config of the runner that rows need.
@@ -35,6 +40,8 @@ type Site struct {
 	Name       string
 	Runner     string // lines for [[runners]]
 	Kubernetes string // lines for [runners.kubernetes]
+	Vault      bool   // there is a Vault, and [runners.secrets] names it
+	PrivateCA  bool   // GitLab's certificate is of an authority that only the config knows
 
 	// Allow are points of the protocol that the stand-in is not to check: it
 	// does not know the config.
@@ -72,10 +79,16 @@ helper_memory_limit_overwrite_max_allowed = "1Gi"
 service_cpu_request_overwrite_max_allowed = "100m"
 `,
 	},
+	{Name: "vault", Vault: true},
+	{Name: "private CA", PrivateCA: true},
+	{Name: "keeping", Kubernetes: `keep_failed_pods = "5s"`},
 }
 
-// Populate makes the projects.
+// Populate makes the projects and the Vault's secrets.
 func (w *World) Populate() error {
+	if w.Vault != nil {
+		w.fillVault()
+	}
 	w.Repos = map[string]*standin.Repository{}
 	w.access = map[string][]*standin.Repository{}
 	for _, make := range []func(*World) error{(*World).hello, (*World).sha256, (*World).submodules, (*World).lfs} {
@@ -149,7 +162,7 @@ func (w *World) submodules() error {
 			return err
 		}
 	}
-	host := strings.TrimPrefix(w.Server.URL(), "http://")
+	_, host, _ := strings.Cut(w.Server.URL(), "://")
 	host, _, _ = strings.Cut(host, ":")
 	if _, err := r.AddSubmodule("ssh", "s", lib, "git@"+host+":conformance/lib.git"); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/runnerd/runnerd/internal/standin"
 	"github.com/runnerd/runnerd/test/conformance"
@@ -64,17 +66,22 @@ func runRows(t *testing.T, place string, config conformance.Site, rows []conform
 	if len(mine) == 0 {
 		return
 	}
-	o := options{concurrent: 8, runner: config.Runner, kubernetes: config.Kubernetes, gitlab: standin.Options{Allow: config.Allow}}
+	o := options{concurrent: 8, runner: config.Runner, kubernetes: config.Kubernetes, gitlab: standin.Options{Allow: config.Allow, TLS: config.PrivateCA}}
 	if place == conformance.Local {
 		o.executor = "local"
 	}
+	w := &conformance.World{Place: place, Image: image, Private: privateRegistry()}
+	if config.Vault {
+		w.Vault, o.cache = startVault(t)
+	}
 	s := start(t, o)
-	w := &conformance.World{Server: s.gitlab, Place: place, Image: image, Private: privateRegistry()}
+	w.Server = s.gitlab
 	if err := w.Populate(); err != nil {
 		t.Fatal(err)
 	}
 	if place == conformance.Cluster {
-		w.Pod = recordPods(t, s.namespace)
+		pods := recordPods(t, s.namespace)
+		w.Pod, w.Gone = pods.of, pods.gone
 	}
 	jobs := make([]*standin.Job, len(mine))
 	var canceling sync.WaitGroup
@@ -105,37 +112,72 @@ func cancelAt(j *standin.Job, line string) {
 	}
 }
 
-// recordPods keeps what the pods of a namespace are, for rows that look when
+// A podRecord keeps what the pods of a namespace are, for rows that look when
 // they are gone.
-func recordPods(t *testing.T, namespace string) func(*standin.Job) (conformance.Pod, error) {
+type podRecord struct {
+	mu   sync.Mutex
+	pods map[string]conformance.Pod // by the job's id
+}
+
+// recordPods records until the test ends.
+func recordPods(t *testing.T, namespace string) *podRecord {
 	ctx, cancel := context.WithCancel(context.Background())
 	events, err := ground.api.CoreV1().Pods(namespace).Watch(ctx, metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	pods := map[string]conformance.Pod{}
+	r := &podRecord{pods: map[string]conformance.Pod{}}
 	var recording sync.WaitGroup
 	recording.Go(func() {
 		for event := range events.ResultChan() {
-			pod, ok := event.Object.(*corev1.Pod)
-			if !ok {
-				continue
-			}
-			mu.Lock()
-			pods[pod.Annotations["job.runner.gitlab.com/id"]] = asPod(pod)
-			mu.Unlock()
+			r.see(event)
 		}
 	})
 	t.Cleanup(func() { cancel(); events.Stop(); recording.Wait() })
-	return func(j *standin.Job) (conformance.Pod, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		pod, ok := pods[strconv.FormatInt(j.ID(), 10)]
-		if !ok {
-			return pod, errors.New("no pod of the job was seen")
+	return r
+}
+
+func (r *podRecord) see(event watch.Event) {
+	pod, ok := event.Object.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	seen := asPod(pod)
+	if event.Type == watch.Deleted {
+		seen.Ended = time.Now()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pods[pod.Annotations["job.runner.gitlab.com/id"]] = seen
+}
+
+// of returns a job's pod as it was last.
+func (r *podRecord) of(j *standin.Job) (conformance.Pod, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pod, ok := r.pods[strconv.FormatInt(j.ID(), 10)]
+	if !ok {
+		return pod, errors.New("no pod of the job was seen")
+	}
+	return pod, nil
+}
+
+// gone waits until a job's pod is.
+func (r *podRecord) gone(j *standin.Job) (conformance.Pod, error) {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		pod, err := r.of(j)
+		if err != nil || !pod.Ended.IsZero() {
+			return pod, err
 		}
-		return pod, nil
+		select {
+		case <-deadline.C:
+			return pod, fmt.Errorf("the pod is not gone after %v", patience)
+		case <-tick.C:
+		}
 	}
 }
 

@@ -19,18 +19,25 @@ const vaultAudience = "https://vault.test"
 // vaulted brings up a Vault with a secret, and a site that may connect to it.
 func vaulted(t *testing.T, policy string) (*site, *vaulttest.Server) {
 	t.Helper()
-	vault := vaulttest.Start(t, true)
+	vault, table := startVault(t)
 	vault.Namespace = "team"
 	vault.Put("team/kv2/prod/db", map[string]any{"password": "correct-horse", "user": "staple-battery"})
 	vault.AddRole("ci", vaulttest.Role{
 		Audience: vaultAudience, Claims: map[string]string{"project_path": "group/hello"}, Paths: []string{"team/kv2/data/prod/*"},
 	})
+	return start(t, options{policy: policy, cache: table}), vault
+}
+
+// startVault brings up an empty Vault, and returns the table of the config that
+// lets a runner connect to it and to no other.
+func startVault(t *testing.T) (*vaulttest.Server, string) {
+	t.Helper()
+	vault := vaulttest.Start(t, true)
 	ca := filepath.Join(t.TempDir(), "vault-ca.pem")
 	if err := os.WriteFile(ca, vault.CA(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	table := fmt.Sprintf("[runners.secrets]\nvault_servers = [%q]\nca_file = %q\n", vault.URL(), ca)
-	return start(t, options{policy: policy, cache: table}), vault
+	return vault, fmt.Sprintf("[runners.secrets]\nvault_servers = [%q]\nca_file = %q\n", vault.URL(), ca)
 }
 
 // withVault gives spec the ID token and variables that GitLab sends.

@@ -144,7 +144,7 @@ helper_image = %q
 [runners.policy]
 %s
 %s
-`, o.concurrent, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), buildsDir(dir, o)+o.runner, s.namespace, ground.helper, o.kubernetes, o.policy, o.cache)
+`, o.concurrent, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), s.caFile(dir)+buildsDir(dir, o)+o.runner, s.namespace, ground.helper, o.kubernetes, o.policy, o.cache)
 	if o.more != nil {
 		text += o.more(s)
 	}
@@ -157,6 +157,21 @@ helper_image = %q
 		s.t.Fatal(err)
 	}
 	s.log = log
+}
+
+// caFile is the line of the config that names the authority of GitLab's
+// certificate, where it has one.
+func (s *site) caFile(dir string) string {
+	s.t.Helper()
+	ca := s.gitlab.CACertificate()
+	if ca == nil {
+		return ""
+	}
+	path := filepath.Join(dir, "gitlab-ca.pem")
+	if err := os.WriteFile(path, ca, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return fmt.Sprintf("tls-ca-file = %q\n", path)
 }
 
 // buildsDir keeps the jobs of a local executor apart from those of other sites.

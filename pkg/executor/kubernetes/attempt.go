@@ -63,6 +63,9 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 		if event.Canceling {
 			once.Do(func() { close(canceling) })
 		}
+		if event.Ending {
+			out.hold() // it may end otherwise; see missingService and lost
+		}
 		if task.OnEvent != nil {
 			task.OnEvent(event)
 		}

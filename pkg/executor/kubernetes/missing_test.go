@@ -15,7 +15,8 @@ import (
 )
 
 // TestServiceThatNeverStarted: a script that is over before the cluster says
-// that a service's image is missing has not succeeded.
+// that a service's image is missing has not succeeded, and its log does not say
+// so.
 func TestServiceThatNeverStarted(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -39,10 +40,20 @@ func TestServiceThatNeverStarted(t *testing.T) {
 				r.update(func(p *corev1.Pod) {
 					p.Status.ContainerStatuses = slices.DeleteFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.Name == "db" })
 				})
+				log.write("the script's output\n")
+				log.event(job.Event{Ending: true})
+				log.write("Job succeeded\n")
 				log.result(job.Outcome{State: job.Success})
 				time.Sleep(time.Second) // in the bubble: a status that comes late
 				r.update(func(p *corev1.Pod) { setStatus(p, "db", tt.told) })
 				r.wait()
+				want := "the script's output\n"
+				if tt.reason == "" {
+					want += "Job succeeded\n"
+				}
+				if r.log.String() != want {
+					t.Errorf("the log is %q, want %q", r.log, want)
+				}
 				failure, _ := errors.AsType[*job.Failure](r.err)
 				switch {
 				case tt.reason == "" && (r.err != nil || r.outcome.State != job.Success):

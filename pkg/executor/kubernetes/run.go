@@ -67,7 +67,7 @@ type pullError struct {
 func (e *pullError) Error() string { return e.failure.Message }
 
 // attempt runs the job in its n-th pod.
-func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output, policies *policyList, n int) (job.Outcome, error) {
+func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output, policies *policyList, n int) (outcome job.Outcome, err error) {
 	pod, err := e.pod(task.Plan, policies, n)
 	if err != nil {
 		return job.Outcome{}, err
@@ -81,7 +81,8 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 
 	a := newAttempt(e, task, out, view)
 	ctx, cancel := context.WithCancel(ctx)
-	// The order matters: end what runs, then wait for it.
+	// The order matters: end what runs, wait for it, then end the log.
+	defer func() { err = out.settle(err) }()
 	defer a.background.Wait()
 	defer cancel()
 	created, err := a.create(ctx, pod)
@@ -94,11 +95,11 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 	followed := make(chan error, 1)
 	a.background.Go(func() { followed <- a.follower.run(ctx) })
 	defer a.watchServices(ctx, task.Services).end()
-	outcome, err := a.supervise(ctx, followed)
+	outcome, err = a.supervise(ctx, followed)
 	if lost := a.lost(outcome, err); lost != nil {
 		return job.Outcome{}, lost
 	}
-	if err == nil && a.stopped { // the log's last line is the daemon's
+	if err == nil && a.stopped { // by whom, only the daemon knows
 		return job.Outcome{}, &job.Failure{Reason: outcome.Reason, Message: outcome.Message}
 	}
 	return outcome, err

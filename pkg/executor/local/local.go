@@ -78,9 +78,6 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	}
 	if result, ok := stream.Result(); ok {
 		p.stop() // the helper of a long log stays until it is told to go
-		if result.Stopped {
-			return job.Outcome{}, &job.Failure{Reason: result.Reason, Message: result.Message}
-		}
 		return result.Outcome, nil
 	}
 	stderr := p.wait()
