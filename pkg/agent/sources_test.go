@@ -377,7 +377,8 @@ func TestOwnCertificateAuthority(t *testing.T) {
 	p.helper.Sources.CA = s.ca
 	p.helper.Variables = []job.Variable{{Key: "CI_SERVER_TLS_CA_FILE", Value: s.ca, File: true}}
 	p.build.Variables = []job.Variable{
-		{Key: "CI_JOB_TOKEN", Value: gitPassword}, {Key: "CI_REPOSITORY_URL", Value: s.url + "/group/project.git"},
+		{Key: "CI_JOB_TOKEN", Value: gitPassword},
+		{Key: "CI_REPOSITORY_URL", Value: s.url + "/group/project.git"},
 		{Key: "CI_SERVER_TLS_CA_FILE", Value: p.helper.TempDir + "/CI_SERVER_TLS_CA_FILE"},
 	}
 	wantOutcome(t, p.run(), exited(0))
