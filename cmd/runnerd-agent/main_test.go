@@ -48,7 +48,7 @@ func TestImports(t *testing.T) {
 	const own = "github.com/runnerd/runnerd/"
 	allowed := []string{
 		own + "cmd/runnerd-agent", own + "pkg/agent", own + "pkg/frame", own + "pkg/job", own + "pkg/joblog", own + "pkg/mask",
-		own + "pkg/artifact", own + "pkg/httpwait", own + "pkg/cache/archive", own + "pkg/confine",
+		own + "pkg/artifact", own + "pkg/httpwait", own + "pkg/cacert", own + "pkg/cache/archive", own + "pkg/confine",
 		"github.com/fsnotify/fsnotify", "golang.org/x/sys/unix", "golang.org/x/sync/errgroup",
 		// What caches are made of, and nothing that speaks to a store's API.
 		"github.com/klauspost/compress", "github.com/klauspost/cpuid/v2", "github.com/zeebo/xxh3",

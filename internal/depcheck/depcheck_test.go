@@ -28,7 +28,8 @@ var mayImport = map[string][]string{
 		"pkg/confine", "pkg/frame", "pkg/job", "pkg/joblog", "pkg/mask",
 	},
 
-	"pkg/artifact": {"pkg/cache/archive/tree", "pkg/confine", "pkg/httpwait"},
+	"pkg/artifact": {"pkg/cacert", "pkg/cache/archive/tree", "pkg/confine", "pkg/httpwait"},
+	"pkg/cacert":   {}, // which authorities a connection trusts, for daemon and agent alike
 	"pkg/httpwait": {}, // when an HTTP call is repeated, for daemon and agent alike
 
 	// The agent's side of a cache: files and bytes. It knows no bucket.
@@ -37,14 +38,14 @@ var mayImport = map[string][]string{
 	"pkg/cache/archive/tree":     {"pkg/cache/archive", "pkg/confine"},
 	"pkg/cache/archive/pack":     {"pkg/cache/archive", "pkg/cache/archive/tree", "pkg/confine"},
 	"pkg/cache/archive/unpack":   {"pkg/cache/archive", "pkg/cache/archive/tree", "pkg/confine"},
-	"pkg/cache/archive/transfer": {"pkg/cache/archive"},
+	"pkg/cache/archive/transfer": {"pkg/cacert", "pkg/cache/archive"},
 
 	// The daemon's side: names, heads and URLs. It touches no file of a job.
 	"pkg/cache":       {"pkg/cache/store", "pkg/job"},
-	"pkg/cache/store": {},
+	"pkg/cache/store": {"pkg/cacert"},
 
 	"pkg/config":    {"pkg/job"},
-	"pkg/gitlab":    {"pkg/httpwait", "pkg/job"},
+	"pkg/gitlab":    {"pkg/cacert", "pkg/httpwait", "pkg/job"},
 	"pkg/judge":     {"pkg/executor", "pkg/job", "pkg/policy"},
 	"pkg/lifecycle": {"pkg/cache", "pkg/executor", "pkg/job", "pkg/joblog", "pkg/judge", "pkg/secret", "pkg/trace"},
 	"pkg/metrics":   {},

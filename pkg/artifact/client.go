@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/runnerd/runnerd/pkg/cacert"
 	"github.com/runnerd/runnerd/pkg/httpwait"
 )
 
@@ -68,9 +69,9 @@ func NewClient(o Options) (*Client, error) {
 	if o.Backoff == nil {
 		o.Backoff = httpwait.Backoff
 	}
-	trust, err := trusted(o.CA)
+	trust, err := cacert.Pool(o.CA)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("artifacts: GitLab's certificate authority: %w", err)
 	}
 	c := &Client{options: o, api: api, transport: newTransport(trust, o.ResponseTimeout)}
 	c.http = &http.Client{
@@ -107,22 +108,6 @@ func newTransport(trust *x509.CertPool, answer time.Duration) *http.Transport {
 		ReadBufferSize:        readBytes,
 		IdleConnTimeout:       10 * time.Second,
 	}
-}
-
-// trusted returns the system's certificates and those in pem; nil means the
-// system's alone.
-func trusted(pem []byte) (*x509.CertPool, error) {
-	if len(pem) == 0 {
-		return nil, nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool() // an image without any; the one given will do
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("artifacts: GitLab's certificate authority has no certificate in PEM form")
-	}
-	return pool, nil
 }
 
 // headers are those of every request. The token is left out where it is empty.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/runnerd/runnerd/pkg/cacert"
 )
 
 // TLS names the files for TLS. Where a name is empty and CertDir is not, the
@@ -23,14 +25,11 @@ type TLS struct {
 }
 
 func (t TLS) config(host string) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if ca := t.file(t.CAFile, host+".crt"); ca != "" {
-		pool, err := poolWith(ca)
-		if err != nil {
-			return nil, err
-		}
-		config.RootCAs = pool
+	roots, err := cacert.FilePool(t.file(t.CAFile, host+".crt"))
+	if err != nil {
+		return nil, fmt.Errorf("CA file: %w", err)
 	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
 	cert, key := t.file(t.CertFile, host+".auth.crt"), t.file(t.KeyFile, host+".auth.key")
 	switch {
 	case cert == "" && key == "":
@@ -56,21 +55,6 @@ func (t TLS) file(configured, inDir string) string {
 		return ""
 	}
 	return name
-}
-
-func poolWith(caFile string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("CA file: %w", err)
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("CA file %q: no PEM certificate in it", caFile)
-	}
-	return pool, nil
 }
 
 // caChain returns the CAs that vouch for a connection's server as PEM, or ""

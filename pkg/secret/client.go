@@ -20,29 +20,19 @@ import (
 // 32 MiB, and a variable has to fit into a pod's Secret, which takes 1 MiB.
 const maxAnswer = 2 << 20
 
-func newClient(ca []byte) (*http.Client, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(ca) > 0 {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(ca) {
-			return nil, errors.New("no certificate in the file; write PEM")
-		}
-		config.RootCAs = pool
-	}
+func newClient(roots *x509.CertPool) *http.Client {
 	return &http.Client{
 		Timeout: requestTimeout,
 		// A redirect would carry the token to wherever the server says.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true,
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true,
+			TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 			DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
 			TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 30 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
 		},
-	}, nil
+	}
 }
 
 // A call is one request to a Vault.

@@ -2,6 +2,7 @@ package secret
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,10 +14,10 @@ import (
 // Options of a Resolver. The zero value connects to every server, and trusts
 // the authorities that the system trusts.
 type Options struct {
-	Servers   []string      // globs of scheme://host[:port]; none means any
-	CA        []byte        // PEM, in addition to the system's
-	UserAgent string        // sent to the servers
-	Pause     time.Duration // before the second attempt; it doubles; 0 means 5 s
+	Servers   []string       // globs of scheme://host[:port]; none means any
+	Roots     *x509.CertPool // the authorities to trust; nil means the system's
+	UserAgent string         // sent to the servers
+	Pause     time.Duration  // before the second attempt; it doubles; 0 means 5 s
 }
 
 // A Resolver fetches secrets. It is safe for concurrent use.
@@ -35,17 +36,13 @@ const (
 	revokeTimeout  = 5 * time.Second
 )
 
-// New returns a Resolver. An error says that CA holds no certificate.
-func New(o Options) (*Resolver, error) {
-	client, err := newClient(o.CA)
-	if err != nil {
-		return nil, err
-	}
-	r := &Resolver{client: client, servers: o.Servers, userAgent: o.UserAgent, pause: o.Pause}
+// New returns a Resolver.
+func New(o Options) *Resolver {
+	r := &Resolver{client: newClient(o.Roots), servers: o.Servers, userAgent: o.UserAgent, pause: o.Pause}
 	if r.pause <= 0 {
 		r.pause = firstPause
 	}
-	return r, nil
+	return r
 }
 
 // Close ends idle connections.

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/runnerd/runnerd/internal/vaulttest"
+	"github.com/runnerd/runnerd/pkg/cacert"
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/secret"
 )
@@ -58,10 +59,7 @@ func request(v *vaulttest.Server, name, engine, mount, path string) job.SecretRe
 
 func resolve(t *testing.T, o secret.Options, plan *job.Plan) ([]job.Variable, string, error) {
 	t.Helper()
-	r, err := secret.New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := secret.New(o)
 	defer r.Close()
 	l := &log{}
 	vars, err := r.Resolve(t.Context(), plan, l)
@@ -77,7 +75,11 @@ func TestResolve(t *testing.T) {
 		second.Name, second.File, second.Vault.Field = "PORT", false, "port"
 		third := request(v, "TWO", job.EngineKV2, "team/kv2/", "/prod/db")
 		third.Vault.AuthData = first.Vault.AuthData
-		vars, said, err := resolve(t, secret.Options{CA: v.CA()}, &job.Plan{Secrets: []job.SecretRequest{first, second, third}, SecretAttempts: 1})
+		roots, err := cacert.Pool(v.CA())
+		if err != nil {
+			t.Fatal(err)
+		}
+		vars, said, err := resolve(t, secret.Options{Roots: roots}, &job.Plan{Secrets: []job.SecretRequest{first, second, third}, SecretAttempts: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -176,10 +178,7 @@ func TestAttempts(t *testing.T) {
 
 	// Down at first, up when it is asked again.
 	v.Down()
-	r, err := secret.New(secret.Options{Pause: time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := secret.New(secret.Options{Pause: time.Millisecond})
 	defer r.Close()
 	if _, err := r.Resolve(t.Context(), plan, &log{onWarn: func() {
 		if v.Tokens() == 0 {
@@ -191,20 +190,11 @@ func TestAttempts(t *testing.T) {
 
 	// The pause ends with the job.
 	v.Seal(10)
-	slow, err := secret.New(secret.Options{Pause: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	slow := secret.New(secret.Options{Pause: time.Hour})
 	defer slow.Close()
 	stopped := errors.New("stopped")
 	ctx, stop := context.WithCancelCause(t.Context())
 	if _, err := slow.Resolve(ctx, plan, &log{onWarn: func() { stop(stopped) }}); !errors.Is(err, stopped) {
 		t.Errorf("%v, want the cause of the end", err)
-	}
-}
-
-func TestNew(t *testing.T) {
-	if _, err := secret.New(secret.Options{CA: []byte("no PEM")}); err == nil {
-		t.Error("a CA that is none was taken")
 	}
 }

@@ -3,12 +3,12 @@ package store
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
+
+	"github.com/runnerd/runnerd/pkg/cacert"
 )
 
 const (
@@ -20,9 +20,9 @@ const (
 // transport connects to the store. Compression stays off: bytes have to be
 // those that are stored.
 func transport(caFile string) (*http.Transport, error) {
-	roots, err := authorities(caFile)
+	roots, err := cacert.FilePool(caFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("certificate authorities: %w", err)
 	}
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -41,25 +41,6 @@ func transport(caFile string) (*http.Transport, error) {
 		IdleConnTimeout:       stallTimeout / 2, // before a stall could be seen on an idle connection
 		DisableCompression:    true,
 	}, nil
-}
-
-// authorities returns the system's, and those of file.
-func authorities(file string) (*x509.CertPool, error) {
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if file == "" {
-		return pool, nil
-	}
-	pem, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("certificate authorities: %w", err)
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("certificate authorities: %s holds no certificate in PEM form", file)
-	}
-	return pool, nil
 }
 
 // A stallConn breaks off when the other side neither sends nor takes a byte,

@@ -3,11 +3,13 @@ package transfer
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/runnerd/runnerd/pkg/cacert"
 )
 
 // Options are a [Client]'s.
@@ -46,9 +48,9 @@ func NewClient(o Options) (*Client, error) {
 	if c.pauses == nil {
 		c.pauses = []time.Duration{500 * time.Millisecond, 2 * time.Second, 8 * time.Second}
 	}
-	trust, err := trusted(o.CA)
+	trust, err := cacert.Pool(o.CA)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("certificate authority of the store: %w; give the CA's certificate", err)
 	}
 	c.transport = newTransport(trust)
 	c.http = &http.Client{
@@ -89,20 +91,4 @@ func newTransport(trust *x509.CertPool) *http.Transport {
 		MaxIdleConnsPerHost:   16,
 		IdleConnTimeout:       10 * time.Second, // sooner than any store closes it under us
 	}
-}
-
-// trusted returns the system's certificates and those in pem; nil means the
-// system's alone.
-func trusted(pem []byte) (*x509.CertPool, error) {
-	if len(pem) == 0 {
-		return nil, nil
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool() // an image without any; the one given will do
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("certificate authority of the store: no certificate in PEM form; give the CA's certificate")
-	}
-	return pool, nil
 }
