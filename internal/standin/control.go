@@ -36,6 +36,17 @@ func (s *Server) CACertificate() []byte {
 	return s.authority.pem
 }
 
+// ClientCertificate returns the PEM of a client certificate of that CA and of
+// its key, or nil when the server serves plain HTTP.
+func (s *Server) ClientCertificate() (cert, key []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.authority == nil {
+		return nil, nil
+	}
+	return s.authority.clientCert, s.authority.clientKey
+}
+
 // SetMaintenance makes every endpoint answer 429 with Retry-After: 60 (14.37),
 // as GitLab does while it migrates its database.
 func (s *Server) SetMaintenance(on bool) {

@@ -47,6 +47,10 @@ type Options struct {
 	TLS      bool     // serve with a certificate of a private CA
 	TLSHosts []string // further names and addresses in that certificate
 
+	// TLSClients has GitLab's port refuse, with TLS, whoever does not show
+	// [Server.ClientCertificate]; the object storage asks nobody.
+	TLSClients bool
+
 	Tolerance time.Duration // for every check of a time; default 250 ms
 	Allow     []string      // points that are not recorded as violations, for example "14.26"
 

@@ -134,14 +134,14 @@ func (s *Server) Start(l net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("standin: listen for object storage: %w", err)
 	}
-	var conf *tls.Config
+	var conf, storageConf *tls.Config
 	scheme := "http"
 	if s.opts.TLS {
 		ca, err := newAuthority(append([]string{s.publicHost(host), "localhost", "127.0.0.1"}, s.opts.TLSHosts...))
 		if err != nil {
 			return errors.Join(err, storage.Close())
 		}
-		scheme, conf = "https", &tls.Config{Certificates: []tls.Certificate{ca.cert}, MinVersion: tls.VersionTLS12}
+		scheme, conf, storageConf = "https", ca.config(s.opts.TLSClients), ca.config(false)
 		s.mu.Lock()
 		s.authority = ca
 		s.mu.Unlock()
@@ -151,7 +151,7 @@ func (s *Server) Start(l net.Listener) error {
 	s.url = scheme + "://" + net.JoinHostPort(s.publicHost(host), port(l))
 	s.storageURL = scheme + "://" + net.JoinHostPort(s.publicHost(host), port(storage))
 	s.serve(l, conf)
-	s.serve(storage, conf)
+	s.serve(storage, storageConf)
 	return nil
 }
 

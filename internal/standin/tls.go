@@ -14,10 +14,14 @@ import (
 	"time"
 )
 
-// An authority is a private CA and one server certificate of it (14.40).
+// An authority is a private CA, one server certificate of it (14.40) and one
+// for clients.
 type authority struct {
 	pem  []byte
 	cert tls.Certificate
+	ca   *x509.Certificate
+
+	clientCert, clientKey []byte // PEM
 }
 
 func newAuthority(hosts []string) (*authority, error) {
@@ -62,8 +66,50 @@ func newAuthority(hosts []string) (*authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("standin: make server certificate: %w", err)
 	}
-	return &authority{
+	a := &authority{
 		pem:  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}),
 		cert: tls.Certificate{Certificate: [][]byte{der, caDER}, PrivateKey: key},
-	}, nil
+	}
+	if a.ca, err = x509.ParseCertificate(caDER); err != nil {
+		return nil, fmt.Errorf("standin: read CA certificate: %w", err)
+	}
+	return a, a.admit(caKey)
+}
+
+// admit makes the clients' certificate.
+func (a *authority) admit(caKey *ecdsa.PrivateKey) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("standin: make client key: %w", err)
+	}
+	client := &x509.Certificate{
+		SerialNumber: big.NewInt(3),
+		Subject:      pkix.Name{CommonName: "runner"},
+		NotBefore:    a.ca.NotBefore,
+		NotAfter:     a.ca.NotAfter,
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, client, a.ca, key.Public(), caKey)
+	if err != nil {
+		return fmt.Errorf("standin: make client certificate: %w", err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("standin: write client key: %w", err)
+	}
+	a.clientCert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	a.clientKey = pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER})
+	return nil
+}
+
+// config is that of a listener; strict, it refuses clients without the clients'
+// certificate.
+func (a *authority) config(strict bool) *tls.Config {
+	c := &tls.Config{Certificates: []tls.Certificate{a.cert}, MinVersion: tls.VersionTLS12}
+	if strict {
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		c.ClientCAs.AddCert(a.ca)
+	}
+	return c
 }

@@ -14,6 +14,9 @@ import (
 // job's variable can change it.
 const gitDirs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+// clientKeyFile is the key of git's client certificate, in the private directory.
+const clientKeyFile = "client-key.pem"
+
 // setUp writes what git needs into the private directory: its configuration,
 // the credentials and a template for the repository. Nothing of it reaches the
 // project directory but the template, which holds no secret.
@@ -90,12 +93,8 @@ func (c *checkout) globalConfig() (string, error) {
 	if c.Correlation != "" {
 		g.section("http", server, "extraHeader", "X-Gitaly-Correlation-ID: "+c.Correlation)
 	}
-	if c.CA != "" {
-		file := filepath.Join(c.private, "ca.pem")
-		if err := os.WriteFile(file, []byte(c.CA), 0o644); err != nil {
-			return "", fmt.Errorf("set git up: %w", err)
-		}
-		g.section("http", server, "sslCAInfo", file)
+	if err := c.tls(&g, server); err != nil {
+		return "", err
 	}
 	if c.Password != "" {
 		helper, err := c.storeCredential()
@@ -108,6 +107,23 @@ func (c *checkout) globalConfig() (string, error) {
 	}
 	c.forceHTTPS(&g, server)
 	return g.String(), nil
+}
+
+// tls says whom git trusts, and what it shows to a server that asks who it is.
+func (c *checkout) tls(g *gitConfig, server string) error {
+	for _, part := range []struct{ setting, name, pem string }{
+		{"sslCAInfo", "ca.pem", c.CA}, {"sslCert", "client.pem", c.ClientCert}, {"sslKey", clientKeyFile, c.ClientKey},
+	} {
+		if part.pem == "" {
+			continue
+		}
+		file := filepath.Join(c.private, part.name)
+		if err := os.WriteFile(file, []byte(part.pem), 0o600); err != nil {
+			return fmt.Errorf("set git up: %w", err)
+		}
+		g.section("http", server, part.setting, file)
+	}
+	return nil
 }
 
 // storeCredential writes the credentials where only the helper reads them, and

@@ -203,8 +203,12 @@ func (c *checkout) clearWorktree(ctx context.Context) error {
 
 // forget removes the credentials.
 func (c *checkout) forget() {
+	secrets := []string{filepath.Join(c.private, clientKeyFile)}
 	if c.secret != "" {
-		if err := os.Remove(c.secret); err != nil && !errors.Is(err, os.ErrNotExist) {
+		secrets = append(secrets, c.secret)
+	}
+	for _, file := range secrets {
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 			c.log.Warn(fmt.Sprintf("the credentials for git could not be removed: %v", err))
 		}
 	}

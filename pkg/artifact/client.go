@@ -3,7 +3,6 @@ package artifact
 import (
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,6 +20,8 @@ type Options struct {
 	API       string // URL below which the runner API lies, with a slash at its end
 	UserAgent string
 	CA        []byte // PEM; trusted in addition to what the system trusts
+
+	ClientCert, ClientKey []byte // PEM; shown to a server that asks; empty: there is none
 
 	UploadTimeout   time.Duration // of one sending; 0: 1 h
 	ResponseTimeout time.Duration // until the answer begins, once all is sent; 0: 10 min
@@ -69,11 +70,11 @@ func NewClient(o Options) (*Client, error) {
 	if o.Backoff == nil {
 		o.Backoff = httpwait.Backoff
 	}
-	trust, err := cacert.Pool(o.CA)
+	config, err := o.tls()
 	if err != nil {
-		return nil, fmt.Errorf("artifacts: GitLab's certificate authority: %w", err)
+		return nil, err
 	}
-	c := &Client{options: o, api: api, transport: newTransport(trust, o.ResponseTimeout)}
+	c := &Client{options: o, api: api, transport: newTransport(config, o.ResponseTimeout)}
 	c.http = &http.Client{
 		Transport: c.transport,
 		// Whoever asks decides where the token may go.
@@ -92,13 +93,13 @@ func uploadPause(try int) time.Duration {
 
 // newTransport returns a transport that speaks HTTP/1.1: a long body on a
 // connection of its own has all of its window.
-func newTransport(trust *x509.CertPool, answer time.Duration) *http.Transport {
+func newTransport(config *tls.Config, answer time.Duration) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           dialer{net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}}.dial,
-		TLSClientConfig:       &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12},
+		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ResponseHeaderTimeout: answer,
 		ExpectContinueTimeout: 2 * time.Second,
@@ -108,6 +109,23 @@ func newTransport(trust *x509.CertPool, answer time.Duration) *http.Transport {
 		ReadBufferSize:        readBytes,
 		IdleConnTimeout:       10 * time.Second,
 	}
+}
+
+// tls says whom the client trusts, and who it is.
+func (o *Options) tls() (*tls.Config, error) {
+	trust, err := cacert.Pool(o.CA)
+	if err != nil {
+		return nil, fmt.Errorf("artifacts: GitLab's certificate authority: %w", err)
+	}
+	config := &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12}
+	if len(o.ClientCert)+len(o.ClientKey) > 0 {
+		pair, err := tls.X509KeyPair(o.ClientCert, o.ClientKey)
+		if err != nil {
+			return nil, fmt.Errorf("artifacts: client certificate: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
 }
 
 // headers are those of every request. The token is left out where it is empty.

@@ -6,11 +6,16 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/runnerd/runnerd/internal/standin"
 	"github.com/runnerd/runnerd/pkg/artifact"
+	"github.com/runnerd/runnerd/pkg/gitlab"
+	"github.com/runnerd/runnerd/pkg/job"
 )
 
 // GitLab's own authority is trusted when it is named, and only then; and the
@@ -47,6 +52,51 @@ func TestTLS(t *testing.T) {
 	says(t, upload(nil), "certificate")
 	moved = true
 	says(t, upload(ca), "a place that cannot be used")
+}
+
+// A GitLab that asks who it talks to is shown the client certificate, for
+// uploads and for downloads.
+func TestClientCertificate(t *testing.T) {
+	s := &site{t: t, gitlab: standin.Start(t, standin.Options{TLS: true, TLSClients: true}), dir: t.TempDir()}
+	cert, key := s.gitlab.ClientCertificate()
+	files := gitlab.TLS{CertDir: t.TempDir()}
+	for name, text := range map[string][]byte{"crt": s.gitlab.CACertificate(), "auth.crt": cert, "auth.key": key} {
+		must(t, os.WriteFile(filepath.Join(files.CertDir, "127.0.0.1."+name), text, 0o600))
+	}
+	runner := s.gitlab.AddRunner(standin.RunnerSpec{})
+	var err error
+	s.runner, err = gitlab.New(gitlab.Config{URL: s.gitlab.URL(), Token: job.Secret(runner.Token()), SystemID: "r_0123456789ab", TLS: files})
+	must(t, err)
+	defer s.runner.Close()
+	s.write("a", "text")
+	s.open()
+	j := s.run(standin.JobSpec{Name: "build", Artifacts: []standin.Artifact{{Paths: []string{"a"}, Type: "archive", Format: "zip"}}})
+
+	options := artifact.Options{
+		API: s.gitlab.URL() + "/api/v4/", UserAgent: "runnerd test", CA: s.gitlab.CACertificate(), Pause: func(int) time.Duration { return time.Millisecond },
+	}
+	nobody, err := artifact.NewClient(options)
+	must(t, err)
+	defer nobody.Close()
+	_, err = nobody.Upload(soon(t), s.root, s.of(j, "a"))
+	says(t, err, "certificate required")
+
+	options.ClientCert, options.ClientKey = cert, key
+	client, err := artifact.NewClient(options)
+	must(t, err)
+	defer client.Close()
+	_, err = client.Upload(soon(t), s.root, s.of(j, "a"))
+	must(t, err)
+	s.client = client
+	build, after := s.built(zipped(t, item{"b", 0o644, "text"}))
+	if text, err := s.download(build, after, false); err != nil || len(text) == 0 {
+		t.Errorf("%d bytes of artifacts came back: %v", len(text), err)
+	}
+}
+
+func TestClientCertificateThatIsNone(t *testing.T) {
+	_, err := artifact.NewClient(artifact.Options{API: "https://gitlab.example.com/api/v4/", ClientCert: []byte("no PEM")})
+	says(t, err, "artifacts: client certificate: ")
 }
 
 func TestClientRefuses(t *testing.T) {

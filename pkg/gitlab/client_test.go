@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
+	"github.com/runnerd/runnerd/internal/standin"
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
@@ -150,6 +151,47 @@ func TestPrivateCA(t *testing.T) {
 	}
 	if _, err := New(Config{URL: h.URL, TLS: TLS{CAFile: "/nonexistent"}}); err == nil {
 		t.Error("New took a CA file that does not exist")
+	}
+}
+
+// A job carries the client certificate that its GitLab was shown.
+func TestClientCertificate(t *testing.T) {
+	server := standin.Start(t, standin.Options{TLS: true, TLSClients: true})
+	runner := server.AddRunner(standin.RunnerSpec{})
+	cert, key := server.ClientCertificate()
+	dir := t.TempDir()
+	for name, text := range map[string][]byte{"crt": server.CACertificate(), "auth.crt": cert, "auth.key": key} {
+		if err := os.WriteFile(filepath.Join(dir, "127.0.0.1."+name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.AddJob(standin.JobSpec{})
+	config := Config{URL: server.URL(), Token: job.Secret(runner.Token()), SystemID: "r_0123456789ab", TLS: TLS{CertDir: dir}}
+	request := func() (job.Offer, error) {
+		c, err := New(config)
+		if err != nil {
+			return job.Offer{}, err
+		}
+		defer c.Close()
+		return c.RequestJob(t.Context(), "")
+	}
+	offer, err := request()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if j := offer.Job; j.TLSCert != string(cert) || j.TLSKey.Reveal() != string(key) {
+		t.Errorf("the job has the certificate %q with key %q, want the config's", j.TLSCert, j.TLSKey)
+	}
+	config.TLS = TLS{CAFile: filepath.Join(dir, "127.0.0.1.crt")}
+	if _, err := request(); err == nil || !strings.Contains(err.Error(), "certificate required") {
+		t.Errorf("a request without a certificate: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "127.0.0.1.auth.key")); err != nil {
+		t.Fatal(err)
+	}
+	config.TLS = TLS{CertDir: dir}
+	if _, err := request(); err == nil || !strings.Contains(err.Error(), "one is missing") {
+		t.Errorf("New took a certificate without its key: %v", err)
 	}
 }
 

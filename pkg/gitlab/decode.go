@@ -15,8 +15,8 @@ import (
 const defaultJobTimeout = 2 * time.Hour
 
 // DecodeJob makes a job of a payload: the JSON with which GitLab hands out a
-// job. It takes whatever [Client.RequestJob] takes; CorrelationID and TLSChain,
-// which come from the connection, are empty.
+// job. It takes whatever [Client.RequestJob] takes; CorrelationID and what is
+// about TLS, which come from the connection, are empty.
 //
 // An error says that body is not JSON of the right shape, or that it holds no
 // job's id and token.

@@ -89,6 +89,8 @@ func (c *Client) offer(op string, r reply) (job.Offer, error) {
 		j.CorrelationID = r.Request.Header.Get("X-Request-Id")
 	}
 	j.TLSChain = caChain(r.TLS)
+	pair := c.transport.clientPair()
+	j.TLSCert, j.TLSKey = pair.cert, job.Secret(pair.key)
 	return job.Offer{Job: j, LastUpdate: r.Header.Get("X-GitLab-Last-Update")}, nil
 }
 

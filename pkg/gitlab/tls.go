@@ -24,25 +24,50 @@ type TLS struct {
 	CertDir  string
 }
 
-func (t TLS) config(host string) (*tls.Config, error) {
+// A clientPair is a client certificate with its key, as PEM; both are empty
+// where there is none.
+type clientPair struct{ cert, key string }
+
+// config reads the files. The pair is what the config presents to the server:
+// jobs present the same.
+func (t TLS) config(host string) (*tls.Config, clientPair, error) {
 	roots, err := cacert.FilePool(t.file(t.CAFile, host+".crt"))
 	if err != nil {
-		return nil, fmt.Errorf("CA file: %w", err)
+		return nil, clientPair{}, fmt.Errorf("CA file: %w", err)
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
-	cert, key := t.file(t.CertFile, host+".auth.crt"), t.file(t.KeyFile, host+".auth.key")
+	pair, err := t.clientPair(host)
+	if err != nil || pair == (clientPair{}) {
+		return config, pair, err
+	}
+	cert, err := tls.X509KeyPair([]byte(pair.cert), []byte(pair.key))
+	if err != nil {
+		return nil, clientPair{}, fmt.Errorf("client certificate %q and key %q: %w", t.certFile(host), t.keyFile(host), err)
+	}
+	config.Certificates = []tls.Certificate{cert}
+	return config, pair, nil
+}
+
+func (t TLS) certFile(host string) string { return t.file(t.CertFile, host+".auth.crt") }
+func (t TLS) keyFile(host string) string  { return t.file(t.KeyFile, host+".auth.key") }
+
+func (t TLS) clientPair(host string) (clientPair, error) {
+	cert, key := t.certFile(host), t.keyFile(host)
 	switch {
 	case cert == "" && key == "":
-		return config, nil
+		return clientPair{}, nil
 	case cert == "" || key == "":
-		return nil, fmt.Errorf("client certificate %q and key %q: one is missing; give both or none", cert, key)
+		return clientPair{}, fmt.Errorf("client certificate %q and key %q: one is missing; give both or none", cert, key)
 	}
-	pair, err := tls.LoadX509KeyPair(cert, key)
+	certText, err := os.ReadFile(cert)
 	if err != nil {
-		return nil, fmt.Errorf("client certificate %q and key %q: %w", cert, key, err)
+		return clientPair{}, fmt.Errorf("client certificate: %w", err)
 	}
-	config.Certificates = []tls.Certificate{pair}
-	return config, nil
+	keyText, err := os.ReadFile(key)
+	if err != nil {
+		return clientPair{}, fmt.Errorf("key of the client certificate: %w", err)
+	}
+	return clientPair{cert: string(certText), key: string(keyText)}, nil
 }
 
 // file returns the configured name, else the one in CertDir if it exists.

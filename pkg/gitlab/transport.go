@@ -19,6 +19,7 @@ type agingTransport struct {
 
 	mu      sync.Mutex
 	current *http.Transport
+	pair    clientPair // that current presents
 	born    time.Time
 }
 
@@ -28,14 +29,14 @@ func newAgingTransport(files TLS, host string, maxAge time.Duration) (*agingTran
 	}
 	t := &agingTransport{tls: files, host: host, maxAge: maxAge, born: time.Now()}
 	var err error
-	t.current, err = t.pool()
+	t.current, t.pair, err = t.pool()
 	return t, err
 }
 
-func (t *agingTransport) pool() (*http.Transport, error) {
-	config, err := t.tls.config(t.host)
+func (t *agingTransport) pool() (*http.Transport, clientPair, error) {
+	config, pair, err := t.tls.config(t.host)
 	if err != nil {
-		return nil, err
+		return nil, clientPair{}, err
 	}
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
@@ -49,7 +50,7 @@ func (t *agingTransport) pool() (*http.Transport, error) {
 		ForceAttemptHTTP2:     true,
 		// One HTTP/2 connection carries all jobs: a dead one must be noticed.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
-	}, nil
+	}, pair, nil
 }
 
 func (t *agingTransport) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -65,11 +66,18 @@ func (t *agingTransport) young() *http.Transport {
 		return t.current
 	}
 	t.born = time.Now()
-	if next, err := t.pool(); err == nil {
+	if next, pair, err := t.pool(); err == nil {
 		t.current.CloseIdleConnections()
-		t.current = next
+		t.current, t.pair = next, pair
 	}
 	return t.current
+}
+
+// clientPair returns what the pool in use presents to the server.
+func (t *agingTransport) clientPair() clientPair {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pair
 }
 
 func (t *agingTransport) CloseIdleConnections() {

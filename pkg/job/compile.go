@@ -180,6 +180,12 @@ func variables(j *Job, o Options, flags map[string]bool, d dirs) []Variable {
 	if j.TLSChain != "" {
 		vars = append(vars, Variable{Key: "CI_SERVER_TLS_CA_FILE", Value: j.TLSChain, Public: true, Raw: true, File: true})
 	}
+	if j.TLSCert != "" {
+		vars = append(vars,
+			Variable{Key: "CI_SERVER_TLS_CERT_FILE", Value: j.TLSCert, Public: true, Raw: true, File: true},
+			Variable{Key: "CI_SERVER_TLS_KEY_FILE", Value: j.TLSKey.Reveal(), Raw: true, File: true},
+		)
+	}
 	for _, v := range j.Variables {
 		if !isFeatureFlag(v.Key) {
 			vars = append(vars, v)
@@ -296,7 +302,7 @@ func namespace(j *Job) Namespace {
 }
 
 func credentials(j *Job) []Secret {
-	secrets := []Secret{j.Token}
+	secrets := []Secret{j.Token, j.TLSKey}
 	for _, c := range j.Credentials {
 		secrets = append(secrets, c.Password)
 	}

@@ -47,6 +47,8 @@ type Job struct {
 	Run           string          // `run:` steps as JSON text; runnerd does not execute them
 	CorrelationID string          // X-Request-Id of the answer that carried the job
 	TLSChain      string          // PEM of the server's CA chain, empty when the system trusts it
+	TLSCert       string          // PEM of the client certificate that the server was shown; empty: none
+	TLSKey        Secret          // PEM of its key
 }
 
 // Git says which commit to fetch, and how.

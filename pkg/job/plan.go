@@ -144,6 +144,8 @@ type Sources struct {
 	UserAgent    string        `json:"user_agent"`
 	Correlation  string        `json:"correlation,omitempty"` // sent as X-Gitaly-Correlation-ID
 	CA           string        `json:"ca,omitempty"`          // PEM, for the host of URL
+	ClientCert   string        `json:"client_cert,omitempty"` // PEM, shown to the host of URL if it asks; "" means none
+	ClientKey    string        `json:"client_key,omitempty"`  // PEM, of ClientCert
 	Submodules   Submodules    `json:"submodules"`
 	PreHooks     []string      `json:"pre_hooks,omitempty"`  // scripts, before anything is fetched
 	PostHooks    []string      `json:"post_hooks,omitempty"` // scripts, after the checkout

@@ -27,6 +27,7 @@ func sources(j *Job, o Options, s *settings, strategy string, hooks []Hook) (Sou
 		Attempts:   s.number("GET_SOURCES_ATTEMPTS", 1, 1, 10),
 		Timeout:    o.GetSourcesTimeout,
 		UserAgent:  o.UserAgent, Correlation: j.CorrelationID, CA: j.TLSChain,
+		ClientCert: j.TLSCert, ClientKey: j.TLSKey.Reveal(),
 		Submodules: submodules,
 	}
 	if src.ObjectFormat == "sha1" {
