@@ -218,7 +218,7 @@ func planSettings(r config.Runner, build buildInfo) job.Options {
 	o := job.Options{
 		Product: product, Version: build.Version, Revision: build.Revision, HostName: host,
 		Platform:   runtime.GOOS + "/" + runtime.GOARCH,
-		RunnerName: r.Name, ShortToken: gitlab.ShortToken(r.Token), Executor: r.Executor,
+		RunnerName: r.Name, RunnerID: r.ID, ShortToken: gitlab.ShortToken(r.Token), Executor: r.Executor,
 		UserAgent:    strings.Join([]string{product, build.Version, runtime.GOOS + "/" + runtime.GOARCH}, " "),
 		BuildsDir:    r.BuildsDir,
 		DefaultImage: r.Kubernetes.Image, Services: configuredServices(r.Kubernetes.Services),

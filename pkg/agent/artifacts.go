@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/runnerd/runnerd/pkg/artifact"
@@ -116,10 +117,13 @@ func (a *artifacts) uploadOne(ctx context.Context, root *confine.Root, vars []jo
 		return err
 	}
 	began := time.Now()
-	name := artifact.FileName(job.Expand(p.Name, vars, a.plan.TempDir), format)
+	name := job.Expand(p.Name, vars, a.plan.TempDir)
+	provenance := a.provenance(name, format)
+	name = artifact.FileName(name, format)
 	sent, err := a.client.Upload(ctx, root, artifact.Upload{
 		JobID: a.plan.JobID, Token: a.plan.GitLab.Token, FileName: name, Type: p.Type, Format: format, Implied: p.Format == "",
 		ExpireIn: p.ExpireIn, Level: p.Level, Entries: files.Entries,
+		Provenance: provenance,
 	})
 	for _, note := range sent.Notes {
 		a.log.Warn(note)
@@ -130,6 +134,21 @@ func (a *artifacts) uploadOne(ctx context.Context, root *confine.Root, vars []jo
 	took := time.Since(began)
 	a.log.Info(fmt.Sprintf("Uploaded %s as %q: %s of %s files in %s, %s", name, kind, size(sent.Bytes), thousands(sent.Files), tenths(took), rate(sent.Bytes, took)))
 	return nil
+}
+
+// provenance is the statement about an artifact, or nil.
+func (a *artifacts) provenance(name, format string) *artifact.Provenance {
+	p := a.plan.Provenance
+	if p == nil || format != job.FormatZip {
+		return nil
+	}
+	statement := artifact.StatementName(name)
+	a.log.Plain("Adding a provenance statement, " + statement)
+	return &artifact.Provenance{
+		Name: statement, Source: p.Source, Commit: p.Commit, EntryPoint: p.EntryPoint, Parameters: p.Parameters,
+		JobID: a.plan.JobID, Started: a.plan.Started, Runner: p.Runner, RunnerURL: p.RunnerURL, Executor: p.Executor,
+		Architecture: runtime.GOARCH, Version: map[string]string{p.Product: p.Version},
+	}
 }
 
 // collect finds an artifact's files and says what each path has matched.

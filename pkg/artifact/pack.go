@@ -27,7 +27,7 @@ var errNothingLeft = errors.New("none of the files is there any more")
 
 // pack writes the artifact to w and returns how many files are in it.
 func pack(ctx context.Context, w io.Writer, root *confine.Root, u *Upload, found *notes) (files int, err error) {
-	s := &source{ctx: ctx, cursor: root.Cursor(), notes: found, buffer: make([]byte, readBytes)}
+	s := &source{ctx: ctx, cursor: root.Cursor(), notes: found, buffer: make([]byte, readBytes), provenance: u.Provenance}
 	defer s.cursor.Close()
 	switch u.Format {
 	case Gzip:
@@ -101,10 +101,7 @@ func Check(format string, entries []tree.Entry) error {
 // FileName returns the name of an artifact's file. name is expanded; only its
 // last component counts.
 func FileName(name, format string) string {
-	base := path.Base(strings.TrimSpace(name))
-	if base == "." || base == "/" || base == ".." {
-		base = "default"
-	}
+	base := baseName(name)
 	switch format {
 	case Gzip:
 		return base + ".gz"
@@ -112,4 +109,12 @@ func FileName(name, format string) string {
 		return base
 	}
 	return base + ".zip"
+}
+
+func baseName(name string) string {
+	base := path.Base(strings.TrimSpace(name))
+	if base == "." || base == "/" || base == ".." {
+		return "default"
+	}
+	return base
 }

@@ -21,6 +21,9 @@ type source struct {
 	notes  *notes
 	buffer []byte
 	files  int // that were read
+
+	provenance *Provenance // to be stated in a zip archive; nil: it is not
+	subjects   []subject   // for it
 }
 
 // open opens a file. ok is false when it is gone, or something else by now: it

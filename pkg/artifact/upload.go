@@ -24,6 +24,8 @@ type Upload struct {
 	ExpireIn string       // as GitLab has sent it; empty: the instance's default
 	Level    string       // fastest, fast, default, slow or slowest
 	Entries  []tree.Entry // that [Check] has found right
+
+	Provenance *Provenance // for a zip archive: put into it; nil: nothing is
 }
 
 // Sent tells of an artifact that GitLab has.

@@ -30,7 +30,16 @@ func (s *source) zip(w io.Writer, entries []tree.Entry, level int) error {
 		if s.ctx.Err() != nil {
 			return context.Cause(s.ctx)
 		}
+		if s.provenance != nil && s.provenance.inTheWay(e.Path) {
+			s.notes.add("left out: %q is where the provenance statement has to be", e.Path)
+			continue
+		}
 		if err := s.zipEntry(z, e); err != nil {
+			return err
+		}
+	}
+	if s.provenance != nil {
+		if err := s.state(z); err != nil {
 			return err
 		}
 	}
@@ -64,6 +73,9 @@ func (s *source) zipEntry(z *zip.Writer, e tree.Entry) error {
 	w, err := z.CreateHeader(header)
 	if err != nil {
 		return err
+	}
+	if s.provenance != nil {
+		return s.hashedCopy(w, e, f, st)
 	}
 	return s.copyTo(w, e.Path, f, st)
 }

@@ -25,6 +25,20 @@ type ArtifactPlan struct {
 	Level     string   `json:"level"`            // ARTIFACT_COMPRESSION_LEVEL
 }
 
+// A ProvenancePlan is what the provenance statement of a job's zip archives says
+// beside their files (RUNNER_GENERATE_ARTIFACTS_METADATA).
+type ProvenancePlan struct {
+	Source     string   `json:"source"` // URL of the project
+	Commit     string   `json:"commit"`
+	EntryPoint string   `json:"entry_point"` // the job's name
+	Parameters []string `json:"parameters"`  // names of the variables that GitLab has sent
+	Runner     string   `json:"runner"`      // its name
+	RunnerURL  string   `json:"runner_url"`  // where GitLab shows it
+	Executor   string   `json:"executor"`
+	Product    string   `json:"product"`
+	Version    string   `json:"version"` // of the product
+}
+
 // The formats of artifacts.
 const (
 	FormatZip  = "zip"

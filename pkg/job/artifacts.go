@@ -1,8 +1,10 @@
 package job
 
 import (
+	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // defaultArtifactName is the name of artifacts that have none.
@@ -29,10 +31,42 @@ func artifacts(j *Job, s *settings) ([]ArtifactPlan, error) {
 		}
 		plans = append(plans, p)
 	}
-	if len(plans) > 0 && s.boolean("RUNNER_GENERATE_ARTIFACTS_METADATA", false) {
-		s.once("RUNNER_GENERATE_ARTIFACTS_METADATA is not honoured: this version of runnerd makes no provenance statement for artifacts")
-	}
 	return plans, nil
+}
+
+// provenance says what the statement about artifacts says, if the job wants one.
+func provenance(j *Job, o Options, s *settings, plans []ArtifactPlan) *ProvenancePlan {
+	isZip := func(p ArtifactPlan) bool { return p.Format == "" || p.Format == FormatZip }
+	if !slices.ContainsFunc(plans, isZip) || !s.boolean("RUNNER_GENERATE_ARTIFACTS_METADATA", false) {
+		return nil
+	}
+	s.choice("SLSA_PROVENANCE_SCHEMA_VERSION", "v1", "v1")
+	project := projectURL(j)
+	runner := Value(j.Variables, "CI_RUNNER_ID")
+	if o.RunnerID > 0 { // which no job can change
+		runner = strconv.FormatInt(o.RunnerID, 10)
+	}
+	p := &ProvenancePlan{
+		Source: project, Commit: j.Git.SHA, EntryPoint: j.Name,
+		Runner: o.RunnerName, RunnerURL: project + "/-/runners/" + runner, Executor: o.Executor, Product: o.Product, Version: o.Version,
+	}
+	for _, v := range j.Variables {
+		p.Parameters = append(p.Parameters, v.Key)
+	}
+	slices.Sort(p.Parameters)
+	p.Parameters = slices.Compact(p.Parameters)
+	return p
+}
+
+// projectURL is where GitLab shows the project: a fact of GitLab's own, and no
+// variable that a job could change.
+func projectURL(j *Job) string {
+	u, err := url.Parse(j.Git.RepoURL)
+	if err != nil {
+		return "" // such a job is refused for its sources
+	}
+	u.User, u.Path = nil, strings.TrimSuffix(u.Path, ".git")
+	return u.String()
 }
 
 func artifactWhen(s *settings, a Artifact) string {

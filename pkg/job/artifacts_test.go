@@ -2,6 +2,7 @@ package job
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func TestArtifactsArePlanned(t *testing.T) {
 	}
 	j.Variables = append(j.Variables,
 		Variable{Key: "ARTIFACT_COMPRESSION_LEVEL", Value: "slow"}, Variable{Key: "ARTIFACT_DOWNLOAD_ATTEMPTS", Value: "4"},
-		Variable{Key: "FF_USE_DIRECT_DOWNLOAD", Value: "false"}, Variable{Key: "RUNNER_GENERATE_ARTIFACTS_METADATA", Value: "true"},
+		Variable{Key: "FF_USE_DIRECT_DOWNLOAD", Value: "false"},
 	)
 	o := options()
 	o.APIURL, o.ArtifactUploadTimeout, o.ArtifactResponseTimeout = "https://gitlab.example.com/api/v4/", time.Minute, time.Second
@@ -45,10 +46,8 @@ func TestArtifactsArePlanned(t *testing.T) {
 	if diff := cmp.Diff(server, p.Helper.GitLab); diff != "" {
 		t.Errorf("GitLab (-want +got):\n%s", diff)
 	}
-	for _, part := range []string{`"sometimes"`, "RUNNER_GENERATE_ARTIFACTS_METADATA"} {
-		if !warned(p, part) {
-			t.Errorf("no warning names %s: %q", part, p.Helper.Warnings)
-		}
+	if !warned(p, `"sometimes"`) {
+		t.Errorf("no warning names \"sometimes\": %q", p.Helper.Warnings)
 	}
 	if !slices.Contains(p.Log.Masks, "other-token") {
 		t.Error("the token of a dependency is not masked")
@@ -64,5 +63,51 @@ func TestWithoutArtifactsNoTokenTravels(t *testing.T) {
 	}
 	if p.Helper.GitLab != (GitLabPlan{}) || p.Helper.Artifacts != nil || p.Helper.Dependencies != nil {
 		t.Errorf("plan has %+v, %+v, %+v, want nothing", p.Helper.GitLab, p.Helper.Artifacts, p.Helper.Dependencies)
+	}
+}
+
+func TestProvenanceIsPlanned(t *testing.T) {
+	compile := func(o Options, a Artifact, more ...Variable) *Plan {
+		t.Helper()
+		j := example()
+		j.Artifacts, j.Variables = []Artifact{a}, append(j.Variables, more...)
+		p, err := Compile(j, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	archive := Artifact{Paths: []string{"out"}, Type: "archive", Format: "zip"}
+	wanted := Variable{Key: "RUNNER_GENERATE_ARTIFACTS_METADATA", Value: "true"}
+	id := Variable{Key: "CI_RUNNER_ID", Value: "12"}
+	o := options()
+	o.RunnerName = "runner of the team"
+
+	want := &ProvenancePlan{
+		Source: "https://gitlab.example.com/demo/hello", Commit: "8c1fa0b7", EntryPoint: "unit",
+		Parameters: []string{"CERT", "CI_RUNNER_ID", "REGISTRY", "RUNNER_GENERATE_ARTIFACTS_METADATA", "SECRET"},
+		Runner:     "runner of the team", RunnerURL: "https://gitlab.example.com/demo/hello/-/runners/12",
+		Executor: "kubernetes", Product: "runnerd", Version: "1.2.3",
+	}
+	p := compile(o, archive, wanted, id)
+	if diff := cmp.Diff(want, p.Helper.Provenance); diff != "" || len(p.Helper.Warnings) > 0 {
+		t.Errorf("provenance (-want +got):\n%s\nwarnings: %q", diff, p.Helper.Warnings)
+	}
+	o.RunnerID = 34
+	p = compile(o, archive, wanted, id, Variable{Key: "SLSA_PROVENANCE_SCHEMA_VERSION", Value: "v0.2"})
+	if got := p.Helper.Provenance.RunnerURL; !strings.HasSuffix(got, "/-/runners/34") {
+		t.Errorf("the runner is %s, want the config's", got)
+	}
+	if !warned(p, "SLSA_PROVENANCE_SCHEMA_VERSION") {
+		t.Errorf("no warning of an unknown version: %q", p.Helper.Warnings)
+	}
+	for name, p := range map[string]*Plan{
+		"not asked for": compile(o, archive),
+		"no zip":        compile(o, Artifact{Paths: []string{"j.xml"}, Type: "junit", Format: "gzip"}, wanted),
+		"no artifact":   compile(o, Artifact{Name: "empty"}, wanted),
+	} {
+		if p.Helper.Provenance != nil {
+			t.Errorf("%s: provenance %+v", name, p.Helper.Provenance)
+		}
 	}
 }

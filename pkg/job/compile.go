@@ -18,6 +18,7 @@ type Options struct {
 	Platform string // "<os>/<arch>" of the job's machine
 
 	RunnerName string
+	RunnerID   int64 // GitLab's; 0 means that the config does not say
 	ShortToken string
 	Executor   string // "kubernetes" or "local"
 	UserAgent  string // git's, "<name> <version> <os>/<arch>"
@@ -105,6 +106,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	statement := provenance(j, o, s, artifactPlans)
 	dependencyPlans := dependencies(j)
 	var server GitLabPlan
 	if len(artifactPlans)+len(dependencyPlans) > 0 {
@@ -127,7 +129,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
 			BuildsDir: o.BuildsDir, ProjectDir: dirs.project, TempDir: dirs.temp, HostName: o.HostName,
 			Variables: vars, Sources: src, Caches: cachePlans, Services: checks, CacheCA: o.CacheCA, Steps: helperSteps, Warnings: warnings,
-			GitLab: server, Artifacts: artifactPlans, Dependencies: dependencyPlans,
+			GitLab: server, Artifacts: artifactPlans, Provenance: statement, Dependencies: dependencyPlans,
 			AfterScriptMustSucceed: mustSucceed, Entrypoint: flags[flagEntrypoint],
 		},
 		Build: BuildPlan{

@@ -89,7 +89,7 @@ func Rows() []Row {
 		{"images", images},
 		{"services", services},
 		{"overwrites", overwrites},
-		{"artifacts", artifacts},
+		{"artifacts", slices.Concat(artifacts, provenances)},
 		{"inputs", inputs},
 		{"secrets", secrets},
 		{"GitLab's certificate", certificates},
