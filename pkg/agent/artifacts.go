@@ -120,11 +120,13 @@ func (a *artifacts) uploadOne(ctx context.Context, root *confine.Root, vars []jo
 	name := job.Expand(p.Name, vars, a.plan.TempDir)
 	provenance := a.provenance(name, format)
 	name = artifact.FileName(name, format)
+	stop := a.meter(movement{what: "Uploading " + name, moved: a.client.Sent})
 	sent, err := a.client.Upload(ctx, root, artifact.Upload{
 		JobID: a.plan.JobID, Token: a.plan.GitLab.Token, FileName: name, Type: p.Type, Format: format, Implied: p.Format == "",
 		ExpireIn: p.ExpireIn, Level: p.Level, Entries: files.Entries,
 		Provenance: provenance,
 	})
+	stop()
 	for _, note := range sent.Notes {
 		a.log.Warn(note)
 	}

@@ -132,7 +132,9 @@ func (c *caches) extract(ctx context.Context, i int, p job.CachePlan) (job.Cache
 	}
 	options := unpack.OptionsFor(memoryLimit())
 	options.Declared = c.expandPaths(p.Paths)
+	stop := c.meter(movement{what: "Downloading cache " + p.Hit.Key, total: p.Hit.Bytes(), moved: c.client.Received})
 	record, stats, err := unpack.Layers(ctx, root, base, delta, options)
+	stop()
 	if err != nil {
 		return job.CacheRestored{}, err
 	}

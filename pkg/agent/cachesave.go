@@ -204,7 +204,9 @@ func (s *saving) push(ctx context.Context, root *confine.Root, entries []tree.En
 		options.MaxBytes = min(options.MaxBytes, s.plan.MaxBytes)
 	}
 	sink := s.client.Sink(s.plan.Upload.URLs, s.plan.Upload.Headers)
+	stop := s.meter(movement{what: "Uploading cache " + s.plan.Key, moved: s.client.Sent})
 	result, err := pack.Layer(ctx, root, entries, control, sink, options)
+	stop()
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,9 @@ func (a *artifacts) downloadOne(ctx context.Context, root *confine.Root, d job.D
 	defer os.Remove(spool.Name())
 	defer spool.Close()
 	began := time.Now()
+	stop := a.meter(movement{what: fmt.Sprintf("Downloading artifacts of %s (%d)", d.Name, d.JobID), total: d.Size, moved: a.client.Received})
 	n, err := a.client.Download(ctx, artifact.Download{JobID: d.JobID, Token: d.Token, Direct: a.plan.GitLab.Direct}, spool)
+	stop()
 	if err != nil {
 		return err
 	}

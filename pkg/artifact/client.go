@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/runnerd/runnerd/pkg/cacert"
@@ -45,6 +46,8 @@ type Client struct {
 	api       *url.URL
 	http      *http.Client
 	transport *http.Transport
+
+	sent, received atomic.Int64
 }
 
 // NewClient returns a Client. It fails when the options make no sense.
@@ -85,6 +88,12 @@ func NewClient(o Options) (*Client, error) {
 
 // Close closes the connections that nobody uses.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// Sent is how many bytes of artifacts have gone out, repeated ones included.
+func (c *Client) Sent() int64 { return c.sent.Load() }
+
+// Received is how many bytes of archives have come in, repeated ones included.
+func (c *Client) Received() int64 { return c.received.Load() }
 
 // uploadPause is 1, 2, 4 and then always 5 s.
 func uploadPause(try int) time.Duration {

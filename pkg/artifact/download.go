@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/runnerd/runnerd/pkg/httpwait"
@@ -67,7 +68,7 @@ func (c *Client) fetch(ctx context.Context, d Download, direct bool, file *os.Fi
 		}
 		switch resp.StatusCode {
 		case http.StatusOK:
-			return spool(file, resp)
+			return c.spool(file, resp)
 		case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 			a := read(resp)
 			if a.location == nil {
@@ -124,7 +125,7 @@ func (c *Client) get(ctx context.Context, target, token string) (*http.Response,
 }
 
 // spool writes the body of an answer to file.
-func spool(file *os.File, resp *http.Response) (int64, error) {
+func (c *Client) spool(file *os.File, resp *http.Response) (int64, error) {
 	defer resp.Body.Close()
 	if err := file.Truncate(0); err != nil {
 		return 0, &localError{err}
@@ -132,7 +133,7 @@ func spool(file *os.File, resp *http.Response) (int64, error) {
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return 0, &localError{err}
 	}
-	stored := &keeper{file: file}
+	stored := &keeper{file: file, all: &c.received}
 	n, err := io.CopyBuffer(stored, struct{ io.Reader }{resp.Body}, make([]byte, readBytes))
 	switch {
 	case stored.err != nil:
@@ -143,14 +144,16 @@ func spool(file *os.File, resp *http.Response) (int64, error) {
 	return n, nil
 }
 
-// A keeper remembers an error of its file.
+// A keeper counts what it stores, and remembers an error of its file.
 type keeper struct {
 	file *os.File
 	err  error
+	all  *atomic.Int64 // that a client has stored
 }
 
 func (k *keeper) Write(p []byte) (int, error) {
 	n, err := k.file.Write(p)
 	k.err = err
+	k.all.Add(int64(n))
 	return n, err
 }

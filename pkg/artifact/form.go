@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"mime/multipart"
+	"sync/atomic"
 )
 
 // A form is the body of an upload: the artifact is packed by a goroutine while
@@ -47,7 +48,7 @@ func (f *form) write(ctx context.Context, s *sending, parts *multipart.Writer) e
 	if err != nil {
 		return err
 	}
-	counted := &counter{w: part}
+	counted := &counter{w: part, all: &s.client.sent}
 	buffered := bufio.NewWriterSize(counted, readBytes)
 	f.files, err = pack(ctx, buffered, s.root, &s.Upload, &s.notes)
 	if err == nil {
@@ -80,12 +81,14 @@ func isContext(err error) bool {
 
 // A counter counts what goes through it.
 type counter struct {
-	w io.Writer
-	n int64
+	w   io.Writer
+	n   int64
+	all *atomic.Int64 // of all counters of a client together
 }
 
 func (c *counter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
+	c.all.Add(int64(n))
 	return n, err
 }

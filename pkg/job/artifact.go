@@ -51,4 +51,5 @@ type DependencyPlan struct {
 	JobID int64  `json:"job_id"`
 	Name  string `json:"name"`
 	Token string `json:"token"`
+	Size  int64  `json:"size,omitempty"` // bytes, as GitLab says; 0 means that it does not
 }

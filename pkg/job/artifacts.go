@@ -85,7 +85,7 @@ func dependencies(j *Job) []DependencyPlan {
 	var plans []DependencyPlan
 	for _, d := range j.Dependencies {
 		if d.Filename != "" {
-			plans = append(plans, DependencyPlan{JobID: d.ID, Name: d.Name, Token: d.Token.Reveal()})
+			plans = append(plans, DependencyPlan{JobID: d.ID, Name: d.Name, Token: d.Token.Reveal(), Size: d.Size})
 		}
 	}
 	return plans

@@ -18,7 +18,7 @@ func TestArtifactsArePlanned(t *testing.T) {
 		{Untracked: true, When: "sometimes"},
 	}
 	j.Dependencies = []Dependency{
-		{ID: 3, Name: "build", Token: "other-token", Filename: "artifacts.zip"},
+		{ID: 3, Name: "build", Token: "other-token", Filename: "artifacts.zip", Size: 900},
 		{ID: 4, Name: "lint"}, // has left nothing
 	}
 	j.Variables = append(j.Variables,
@@ -39,7 +39,7 @@ func TestArtifactsArePlanned(t *testing.T) {
 	if diff := cmp.Diff(want, p.Helper.Artifacts); diff != "" {
 		t.Errorf("artifacts (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]DependencyPlan{{JobID: 3, Name: "build", Token: "other-token"}}, p.Helper.Dependencies); diff != "" {
+	if diff := cmp.Diff([]DependencyPlan{{JobID: 3, Name: "build", Token: "other-token", Size: 900}}, p.Helper.Dependencies); diff != "" {
 		t.Errorf("dependencies (-want +got):\n%s", diff)
 	}
 	server := GitLabPlan{API: o.APIURL, Token: j.Token.Reveal(), UploadTimeout: time.Minute, ResponseTimeout: time.Second, Attempts: 4}
@@ -108,6 +108,23 @@ func TestProvenanceIsPlanned(t *testing.T) {
 	} {
 		if p.Helper.Provenance != nil {
 			t.Errorf("%s: provenance %+v", name, p.Helper.Provenance)
+		}
+	}
+}
+
+func TestMeterInterval(t *testing.T) {
+	for value, want := range map[string]time.Duration{"": 0, "0": 0, "0s": 0, "90s": 90 * time.Second, "1ms": time.Second, "soon": 0, "-1s": 0} {
+		j := example()
+		j.Variables = append(j.Variables, Variable{Key: "TRANSFER_METER_FREQUENCY", Value: value})
+		p, err := Compile(j, options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Helper.Meter != want {
+			t.Errorf("%q: every %v, want %v", value, p.Helper.Meter, want)
+		}
+		if invalid := value == "soon" || value == "-1s"; warned(p, "TRANSFER_METER_FREQUENCY") != invalid {
+			t.Errorf("%q: warnings %q", value, p.Helper.Warnings)
 		}
 	}
 }

@@ -67,6 +67,15 @@ type CacheHit struct {
 	Renew bool `json:"renew,omitempty"`
 }
 
+// Bytes is the cache's size in the store.
+func (h *CacheHit) Bytes() int64 {
+	n := h.Base.Bytes()
+	if h.Delta != nil {
+		n += h.Delta.Bytes()
+	}
+	return n
+}
+
 // A CacheLayer is one archive, in segments.
 type CacheLayer struct {
 	ID       string         `json:"id"`

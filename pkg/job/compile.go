@@ -106,6 +106,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	meter := meterInterval(s)
 	statement := provenance(j, o, s, artifactPlans)
 	dependencyPlans := dependencies(j)
 	var server GitLabPlan
@@ -129,7 +130,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
 			BuildsDir: o.BuildsDir, ProjectDir: dirs.project, TempDir: dirs.temp, HostName: o.HostName,
 			Variables: vars, Sources: src, Caches: cachePlans, Services: checks, CacheCA: o.CacheCA, Steps: helperSteps, Warnings: warnings,
-			GitLab: server, Artifacts: artifactPlans, Provenance: statement, Dependencies: dependencyPlans,
+			GitLab: server, Artifacts: artifactPlans, Provenance: statement, Meter: meter, Dependencies: dependencyPlans,
 			AfterScriptMustSucceed: mustSucceed, Entrypoint: flags[flagEntrypoint],
 		},
 		Build: BuildPlan{

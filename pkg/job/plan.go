@@ -97,6 +97,7 @@ type HelperPlan struct {
 
 	Dependencies []DependencyPlan `json:"dependencies,omitempty"` // fetched in this order
 	Artifacts    []ArtifactPlan   `json:"artifacts,omitempty"`    // sent in this order
+	Meter        time.Duration    `json:"meter,omitempty"`        // ns; how often the progress of a transfer is printed; 0 means never
 	Provenance   *ProvenancePlan  `json:"provenance,omitempty"`   // for zip archives; nil: no statement is made
 
 	// Entrypoint says that the build container's shell is started by its image's

@@ -161,6 +161,18 @@ func (s *settings) duration(key string, fallback time.Duration) time.Duration {
 	return d
 }
 
+// minMeterInterval keeps a log readable, as it is GitLab Runner's.
+const minMeterInterval = time.Second
+
+// meterInterval is how often the progress of transfers is printed; 0 is never.
+func meterInterval(s *settings) time.Duration {
+	d := s.duration("TRANSFER_METER_FREQUENCY", 0)
+	if d > 0 {
+		d = max(d, minMeterInterval)
+	}
+	return d
+}
+
 func (s *settings) choice(key, fallback string, choices ...string) string {
 	value := Value(s.vars, key)
 	if value == "" {

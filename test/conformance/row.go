@@ -89,7 +89,7 @@ func Rows() []Row {
 		{"images", images},
 		{"services", services},
 		{"overwrites", overwrites},
-		{"artifacts", slices.Concat(artifacts, provenances)},
+		{"artifacts", slices.Concat(artifacts, provenances, meters)},
 		{"inputs", inputs},
 		{"secrets", secrets},
 		{"GitLab's certificate", certificates},
