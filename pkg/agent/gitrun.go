@@ -84,6 +84,8 @@ func (c *checkout) hint(output string) string {
 		return "the server of " + c.URL + " cannot be reached"
 	case contains("not our ref", "reference is not a tree", "unable to read tree", "Could not find remote ref", "couldn't find remote ref"):
 		return "the commit or ref is not there (deleted, or overwritten by a force push?)"
+	case contains("certificate required", "TLS fatal alert"): // what OpenSSL and GnuTLS say
+		return "the server refuses the TLS connection; if it wants a client certificate, give the runner one (tls-cert-file, tls-key-file)"
 	case contains("certificate"):
 		return "the server's certificate is not trusted"
 	case contains("No space left on device"):

@@ -145,7 +145,7 @@ func TestFileChangesWhileItIsRead(t *testing.T) {
 			s.open()
 			received := s.receive(func() { must(t, tt.change(s.path("big"))) })
 			sent, err := s.newClient(received.url).Upload(soon(t), s.root, artifact.Upload{
-				JobID: 1, Token: "t", FileName: "f.zip", Format: artifact.Zip, Level: "fastest", Entries: s.collect("*").Entries,
+				JobID: 1, Token: "t", FileName: "f.zip", Format: artifact.Zip, Level: "fastest", Entries: s.collect("*").Entries, Provenance: provenance(),
 			})
 			must(t, err)
 			if notes := strings.Join(sent.Notes, "\n"); !strings.Contains(notes, tt.says) || tt.says == "" && notes != "" {
@@ -158,6 +158,12 @@ func TestFileChangesWhileItIsRead(t *testing.T) {
 			must(t, readAll(z))
 			if z.File[1].Name != "z" || z.File[1].UncompressedSize64 != uint64(len("the last one")) {
 				t.Errorf("behind it comes %+v", z.File[1])
+			}
+			packed, err := os.ReadFile(received.file.Name())
+			must(t, err)
+			got, sums := stated(t, packed)
+			if diff := cmp.Diff(sums, got.digests()); diff != "" {
+				t.Errorf("files and what is stated of them (-archive +statement):\n%s", diff)
 			}
 		})
 	}

@@ -92,7 +92,7 @@ func Rows() []Row {
 		{"artifacts", slices.Concat(artifacts, provenances, meters)},
 		{"inputs", inputs},
 		{"secrets", secrets},
-		{"GitLab's certificate", certificates},
+		{"GitLab's certificate", slices.Concat(certificates, clientCertificates)},
 		{"kept pods", kept},
 		{"unsupported", unsupported},
 	}

@@ -43,6 +43,10 @@ type Site struct {
 	Vault      bool   // there is a Vault, and [runners.secrets] names it
 	PrivateCA  bool   // GitLab's certificate is of an authority that only the config knows
 
+	// ClientCertificate says that, besides, GitLab talks to nobody without a
+	// client certificate. The runner has one.
+	ClientCertificate bool
+
 	// Allow are points of the protocol that the stand-in is not to check: it
 	// does not know the config.
 	Allow []string
@@ -82,6 +86,7 @@ service_cpu_request_overwrite_max_allowed = "100m"
 	{Name: "vault", Vault: true},
 	{Name: "private CA", PrivateCA: true},
 	{Name: "keeping", Kubernetes: `keep_failed_pods = "5s"`},
+	{Name: "client certificate", ClientCertificate: true},
 }
 
 // Populate makes the projects and the Vault's secrets.

@@ -17,21 +17,7 @@ import (
 // find it in files.
 func TestClientCertificate(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	file := func(name string) string { return filepath.Join(dir, name) }
-	s := start(t, options{
-		gitlab: standin.Options{TLS: true, TLSClients: true},
-		runner: fmt.Sprintf("tls-ca-file = %q\ntls-cert-file = %q\ntls-key-file = %q\n", file("ca.pem"), file("cert.pem"), file("key.pem")),
-		more: func(s *site) string {
-			cert, key := s.gitlab.ClientCertificate()
-			for name, text := range map[string][]byte{"ca.pem": s.gitlab.CACertificate(), "cert.pem": cert, "key.pem": key} {
-				if err := os.WriteFile(file(name), text, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			return ""
-		},
-	})
+	s := start(t, admitted(t, options{}))
 	made := standin.Artifact{Paths: []string{"made.txt"}, Type: "archive", Format: "zip"}
 	build := s.add(standin.JobSpec{Name: "build", Artifacts: []standin.Artifact{made}, Script: []string{
 		"cat README.md", "echo made > made.txt", `echo "key in $CI_SERVER_TLS_KEY_FILE"`, `cat "$CI_SERVER_TLS_KEY_FILE"`, `cat "$CI_SERVER_TLS_CERT_FILE"`,
@@ -56,4 +42,23 @@ func TestClientCertificate(t *testing.T) {
 	if !strings.Contains(test.Text(), "\nmade\n") {
 		t.Errorf("the artifacts of the job before are not there:\n%s", test.Text())
 	}
+}
+
+// admitted is o with a GitLab that wants a client certificate, and with a runner
+// that has one.
+func admitted(t testing.TB, o options) options {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	o.gitlab.TLS, o.gitlab.TLSClients = true, true
+	o.runner += fmt.Sprintf("tls-cert-file = %q\ntls-key-file = %q\n", file("cert.pem"), file("key.pem"))
+	o.more = func(s *site) string {
+		cert, key := s.gitlab.ClientCertificate()
+		for name, text := range map[string][]byte{"cert.pem": cert, "key.pem": key} {
+			if err := os.WriteFile(file(name), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return ""
+	}
+	return o
 }

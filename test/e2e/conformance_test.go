@@ -74,6 +74,9 @@ func runRows(t *testing.T, place string, config conformance.Site, rows []conform
 	if config.Vault {
 		w.Vault, o.cache = startVault(t)
 	}
+	if config.ClientCertificate {
+		o = admitted(t, o)
+	}
 	s := start(t, o)
 	w.Server = s.gitlab
 	if err := w.Populate(); err != nil {
