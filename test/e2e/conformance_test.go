@@ -16,8 +16,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/runnerd/runnerd/internal/standin"
 	"github.com/runnerd/runnerd/test/conformance"
@@ -124,31 +124,33 @@ type podRecord struct {
 
 // recordPods records until the test ends.
 func recordPods(t *testing.T, namespace string) *podRecord {
-	ctx, cancel := context.WithCancel(context.Background())
-	events, err := ground.api.CoreV1().Pods(namespace).Watch(ctx, metav1.ListOptions{})
-	if err != nil {
+	r := &podRecord{pods: map[string]conformance.Pod{}}
+	factory := informers.NewSharedInformerFactoryWithOptions(ground.api, 0, informers.WithNamespace(namespace))
+	informer := factory.Core().V1().Pods().Informer()
+	if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(pod any) { r.see(pod, time.Time{}) },
+		UpdateFunc: func(_, pod any) { r.see(pod, time.Time{}) },
+		DeleteFunc: func(pod any) { r.see(pod, time.Now()) },
+	}); err != nil {
 		t.Fatal(err)
 	}
-	r := &podRecord{pods: map[string]conformance.Pod{}}
-	var recording sync.WaitGroup
-	recording.Go(func() {
-		for event := range events.ResultChan() {
-			r.see(event)
-		}
-	})
-	t.Cleanup(func() { cancel(); events.Stop(); recording.Wait() })
+	ctx, cancel := context.WithCancel(context.Background())
+	factory.Start(ctx.Done())
+	t.Cleanup(func() { cancel(); factory.Shutdown() })
+	factory.WaitForCacheSync(ctx.Done())
 	return r
 }
 
-func (r *podRecord) see(event watch.Event) {
-	pod, ok := event.Object.(*corev1.Pod)
+func (r *podRecord) see(object any, ended time.Time) {
+	if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = last.Obj // it was deleted while the connection was down
+	}
+	pod, ok := object.(*corev1.Pod)
 	if !ok {
 		return
 	}
 	seen := asPod(pod)
-	if event.Type == watch.Deleted {
-		seen.Ended = time.Now()
-	}
+	seen.Ended = ended
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.pods[pod.Annotations["job.runner.gitlab.com/id"]] = seen
