@@ -98,7 +98,7 @@ func loadSystemID(configPath string, log *zap.Logger) (string, error) {
 	}
 	id, err := gitlab.LoadSystemID(filepath.Join(filepath.Dir(configPath), ".runner_system_id"), "")
 	if err != nil && id != "" {
-		log.Warn("system id not stored: after a restart GitLab will see another runner manager", zap.Error(err))
+		log.Warn("system id not stored: after a restart GitLab will see another runner manager, and no job of this one is adopted", zap.Error(err))
 		return id, nil
 	}
 	return id, err
@@ -113,13 +113,13 @@ func (d *daemon) enter(state string) {
 // when its step has been asked for.
 type stopper struct {
 	drain  context.Context // take no more jobs, let the running ones finish
-	force  context.Context // end the running ones as well; drain ends with it
+	force  context.Context // let go of the running ones as well, see executor.ErrDetached; drain ends with it
 	reload <-chan os.Signal
 }
 
 // run takes and runs jobs until stop.drain ends and the last job is over. It
-// stops in stages: no new jobs; the jobs finish, or are interrupted and
-// reported; then the listener closes, so that metrics can be read to the end.
+// stops in stages: no new jobs; the jobs finish, are left to the next process, or
+// are interrupted and reported; then the listener closes, so that metrics can be read to the end.
 func (d *daemon) run(stop stopper) error {
 	serving, closeServer := context.WithCancel(context.WithoutCancel(stop.force))
 	defer closeServer()
@@ -166,7 +166,7 @@ func (d *daemon) finish(stop stopper) error {
 	case <-stop.force.Done():
 	}
 	d.enter(metrics.ForcefulShutdown)
-	d.log.Info("stopping: running jobs are interrupted", zap.Int("jobs", len(d.status.Jobs())))
+	d.log.Info("stopping: jobs in pods are left to the next runnerd, other running jobs are interrupted", zap.Int("jobs", len(d.status.Jobs())))
 	patience := d.config.ShutdownTimeout.Duration()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()

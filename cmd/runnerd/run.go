@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/runnerd/runnerd/pkg/config"
+	"github.com/runnerd/runnerd/pkg/executor"
 )
 
 // runOptions are the flags of `runnerd run`.
@@ -26,8 +27,9 @@ type runOptions struct {
 }
 
 // runDaemon takes and runs jobs until a signal: SIGQUIT drains, SIGTERM and
-// SIGINT interrupt the running jobs, a second one of these ends the process at
-// once; SIGHUP reloads the config.
+// SIGINT leave the running jobs to the next process, or interrupt those that no
+// process can go on with, a second one of these ends the process at once; SIGHUP
+// reloads the config.
 func runDaemon(ctx context.Context, cfg *config.Config, o runOptions) error {
 	cfg.ListenAddress = cmp.Or(o.ListenAddress, cfg.ListenAddress)
 	log, level := newLogger(cfg, o.Stderr)
@@ -55,7 +57,8 @@ func agentPath() string {
 
 // stopOnSignals turns signals into steps of the stop.
 func stopOnSignals(ctx context.Context, log *zap.Logger) (stop stopper, release func()) {
-	force, interrupt := context.WithCancel(ctx)
+	force, end := context.WithCancelCause(ctx)
+	interrupt := func() { end(executor.ErrDetached) }
 	drain, drainJobs := context.WithCancel(force)
 	signals := make(chan os.Signal, 4)
 	reload := make(chan os.Signal, 1)

@@ -24,8 +24,10 @@ func TestSweepOnce(t *testing.T) {
 	var sweeps atomic.Int32
 	cluster := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case strings.HasSuffix(r.URL.Path, "/secrets"): // only a sweep lists them
-			sweeps.Add(1)
+		case strings.HasSuffix(r.URL.Path, "/secrets"): // a sweep lists them, and so does who looks for records
+			if !strings.Contains(r.URL.Query().Get("labelSelector"), "record") {
+				sweeps.Add(1)
+			}
 			list(w, "SecretList")
 		case r.URL.Query().Get("watch") == "":
 			list(w, "PodList")

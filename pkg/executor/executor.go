@@ -65,6 +65,18 @@ type Task struct {
 	// as the end of Run's context instead.
 	Signals <-chan job.Signal
 
+	// Recorded makes the job's record, once, before anything is made that could
+	// outlive this process; its error ends Run. It may be nil.
+	Recorded func(ctx context.Context) error
+
+	// Again is told, before the job begins anew, what cannot be had; its error ends
+	// Run. It may be nil.
+	Again func(ctx context.Context, what string) error
+
+	// Adopted is set when another process has begun the job. Log then gets the
+	// job's log from its first byte on, as that process has got it.
+	Adopted *Adoption
+
 	// Kept says to Remove that Keep has kept something.
 	Kept bool
 
@@ -91,8 +103,15 @@ type Notes interface {
 // Services takes lines about a job's services to its log, between those of Log.
 // Its methods may be called concurrently; n is a position in Plan.Services.
 type Services interface {
-	Print(n int, line string)      // the service has printed line, which has no line feed
-	Warning(n int, warning string) // something happened to the service
+	// Since returns the time of the last line of the service that was printed, by
+	// this process or the one before; "" when there was none.
+	Since(n int) string
+	// Print says that the service has printed line, which has no line feed. at is
+	// its time as the place writes it: in a service's log times grow as text.
+	Print(n int, at, line string)
+	// Warning says that something happened to the service, and what it has printed
+	// last if that is not known.
+	Warning(n int, warning string, last ...string)
 }
 
 // ErrDetached is the cause of a context that ends because this process lets go

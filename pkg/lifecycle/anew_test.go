@@ -25,7 +25,9 @@ func TestNotesBehindThePodsLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.endPod()
-	l.close()
+	if err := l.close(job.Outcome{State: job.Success}, false); err != nil {
+		t.Fatal(err)
+	}
 	text := out.String()
 	rest := text
 	for _, want := range []string{
@@ -51,7 +53,9 @@ func TestLinesBehindThePodsLogBeginLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.told("the pod is kept")
-	l.close()
+	if err := l.close(job.Outcome{State: job.Failed}, true); err != nil {
+		t.Fatal(err)
+	}
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	if last := lines[len(lines)-1]; !strings.Contains(last, "Z 00O ") || !strings.Contains(last, "the pod is kept") {
 		t.Errorf("the last entry is %q, want a line of its own", last)

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -16,42 +17,63 @@ import (
 	"github.com/runnerd/runnerd/pkg/trace"
 )
 
-// An attempt is the state of one job while Handle goes on.
+// An attempt is the state of one job while Handle or Adopt goes on.
 type attempt struct {
 	runner   *Runner
 	job      *job.Job
 	plan     *job.Plan   // nil when the job cannot be compiled
 	options  job.Options // what the plan is made with
+	received time.Time   // when the job's time began
+	past     *past       // what another process has done of it; nil: nothing
 	trace    *trace.Trace
+	lines    *ownLines
 	observer Observer
 	log      *zap.Logger
-	verdict  judge.Verdict
+	verdict  *judge.Verdict // nil: not judged by this process
 	caches   *cache.Session // nil: the job has none, or there is no store
 	ran      bool           // the executor has been asked to run the plan
 	kept     bool           // what it ran in stays for people to look into
+	entries  int            // of the job's record, behind its beginning
+	save     func(piece) error
+	stop     func() // ends the trace
 }
 
 // run brings the job to its end and its log into the trace. It returns nil when
-// nothing is to be reported.
-func (a *attempt) run(ctx context.Context, planErr error, verdict trace.Verdict) *job.Outcome {
-	lines := newOwnLines(a.trace, a.logOptions())
-	lines.header(a.runner, a.job)
-	outcome, err := a.execute(ctx, lines, planErr, verdict)
+// nothing is to be reported, and errDetached when another process will.
+func (a *attempt) run(ctx context.Context, planErr error, verdict trace.Verdict) (*job.Outcome, error) {
+	a.lines, a.save = newOwnLines(a.trace, a.logOptions()), a.saver(ctx)
+	a.lines.header(a.runner, a.job)
+	outcome, err := a.execute(ctx, planErr, verdict)
+	return a.end(ctx, outcome, err)
+}
+
+// end ends the log of a job that has ended with outcome or err.
+func (a *attempt) end(ctx context.Context, outcome job.Outcome, err error) (*job.Outcome, error) {
+	if errors.Is(err, executor.ErrDetached) {
+		return nil, err
+	}
+	if a.past != nil {
+		if lost := a.complete(); lost > 0 {
+			a.lines.behind(fmt.Sprintf("%d bytes of the log before this line are lost", lost))
+		}
+	}
 	if err != nil {
 		end := outcomeOf(err, a.job.Timeout)
 		if end == nil {
 			_ = a.publishCaches(ctx) // nobody reads this log any more
-			return nil
+			return nil, nil
 		}
 		outcome = *end
-		lines.failed(outcome)
+		a.lines.failed(outcome)
 	}
 	for _, warning := range a.publishCaches(ctx) {
-		lines.behind(warning)
+		a.lines.behind(warning)
 	}
-	a.keep(ctx, outcome, lines)
-	lines.close()
-	return &outcome
+	a.keep(ctx, outcome)
+	if err := a.lines.close(outcome, a.kept); err != nil && a.detaching(ctx) {
+		return nil, executor.ErrDetached
+	}
+	return &outcome, nil
 }
 
 func (a *attempt) logOptions() job.LogOptions {
@@ -71,81 +93,153 @@ func (a *attempt) masked(text string) string {
 }
 
 // execute judges the job and runs it. Its error is for outcomeOf.
-func (a *attempt) execute(ctx context.Context, lines *ownLines, planErr error, verdict trace.Verdict) (job.Outcome, error) {
+func (a *attempt) execute(ctx context.Context, planErr error, verdict trace.Verdict) (job.Outcome, error) {
 	if planErr != nil {
 		return job.Outcome{}, planErr
 	}
 	decided, err := a.runner.Judge.Judge(ctx, a.job, a.plan)
 	if err != nil {
-		return job.Outcome{}, interrupted(ctx, err)
+		return job.Outcome{}, a.interrupted(ctx, err)
 	}
-	if lines.judged(decided); decided.Denied() {
+	if a.lines.judged(decided); decided.Denied() {
 		return job.Outcome{}, job.Failf(job.RunnerSystemFailure, "%s", decided.Summary())
 	}
-	a.verdict = decided
+	a.verdict = &decided
 	if verdict == trace.Cancel {
 		return job.Outcome{}, job.Failf(job.JobCanceled, "canceled before it started")
 	}
+	return a.conduct(ctx, func(ctx context.Context, signals chan job.Signal) (job.Outcome, error) {
+		if err := a.resolveSecrets(ctx, a.lines, signals); err != nil {
+			return job.Outcome{}, err
+		}
+		a.lines.prepare(a.runner.Plan.Executor)
+		a.openCaches(ctx)
+		a.ran = true
+		return a.runner.Executor.Run(ctx, a.task(ctx, signals))
+	})
+}
 
-	process := ctx
-	ctx, cancel := context.WithCancelCause(ctx)
+// conduct has run run the job, within the job's time, and passes GitLab's signals
+// on meanwhile.
+func (a *attempt) conduct(process context.Context, run func(context.Context, chan job.Signal) (job.Outcome, error)) (job.Outcome, error) {
+	ctx, cancel := context.WithCancelCause(process)
 	defer cancel(nil)
 	// The agent keeps the job's timeout; this is for the case that it cannot.
-	ctx, stop := context.WithTimeoutCause(ctx, a.job.Timeout+deadlineSlack, errDeadline)
+	ctx, stop := context.WithDeadlineCause(ctx, a.deadline(), errDeadline)
 	defer stop()
+	// A log that waits for GitLab would hold up a process that lets go of the job.
+	defer context.AfterFunc(process, func() {
+		if a.detaching(process) {
+			a.stop()
+		}
+	})()
 	signals := make(chan job.Signal, 1)
-	var forwarding sync.WaitGroup
-	forwarding.Go(func() { forward(ctx, a.trace.Signals(), signals, cancel) })
-	defer forwarding.Wait()
+	var helpers sync.WaitGroup
+	helpers.Go(func() { forward(ctx, a.trace.Signals(), signals, cancel) })
+	helpers.Go(func() { a.lookAtLines(ctx) })
+	defer helpers.Wait()
 	defer cancel(nil)
+	outcome, err := run(ctx, signals)
+	return outcome, a.interrupted(process, err)
+}
 
-	if err := a.resolveSecrets(ctx, lines, signals); err != nil {
-		return job.Outcome{}, interrupted(process, err)
+// deadline is when the job is ended. Another process's job may have ended within
+// its time while nobody was there to see it.
+func (a *attempt) deadline() time.Time {
+	end := a.received.Add(a.job.Timeout + deadlineSlack)
+	if least := time.Now().Add(deadlineSlack); a.past != nil && end.Before(least) {
+		return least
 	}
-	lines.prepare(a.runner.Plan.Executor)
-	a.openCaches(ctx)
-	a.ran = true
-	outcome, err := a.runner.Executor.Run(ctx, a.task(ctx, lines, signals))
-	return outcome, interrupted(process, err)
+	return end
+}
+
+// lookAtLines brings lines of the daemon's that wait for company into the log.
+func (a *attempt) lookAtLines(ctx context.Context) {
+	tick := time.NewTicker(recordLook)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			a.lines.look()
+		}
+	}
 }
 
 // deadlineSlack is how much later than the agent the daemon ends a job whose
 // time is up: the agent's clock starts with the pod.
 const deadlineSlack = 5 * time.Minute
 
-// interrupted names the end of the process's own context. What else was
-// canceled is no reason that a job's author could do anything with.
-func interrupted(process context.Context, err error) error {
-	if process.Err() != nil && errors.Is(err, context.Canceled) {
-		return errInterrupted
+// interrupted names the end of the process's own context: the job is left to the
+// next process, if that can go on with it. What else was canceled is no reason that
+// a job's author could do anything with.
+func (a *attempt) interrupted(process context.Context, err error) error {
+	switch {
+	case process.Err() == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, executor.ErrDetached):
+		return err
+	case a.detaching(process):
+		return executor.ErrDetached
 	}
-	return err
+	return errInterrupted
 }
 
-// admit says whether the pod may run what it would.
-func (a *attempt) admit(ctx context.Context, lines *ownLines, containers []executor.Container) error {
-	pod := a.verdict
+// detaching reports whether this process leaves the job to the next one.
+func (a *attempt) detaching(process context.Context) bool {
+	return errors.Is(context.Cause(process), executor.ErrDetached) && a.lines.journal.recorded()
+}
+
+// admit says whether the pod may run what it would. A job of another process that
+// had not come that far is judged anew.
+func (a *attempt) admit(ctx context.Context, containers []executor.Container) error {
+	if a.verdict == nil {
+		decided, err := a.runner.Judge.Judge(ctx, a.job, a.plan)
+		switch {
+		case err != nil:
+			return err
+		case decided.Denied():
+			a.lines.judged(decided)
+			return job.Failf(job.RunnerSystemFailure, "%s", decided.Summary())
+		}
+		a.verdict = &decided
+	}
+	pod := *a.verdict
 	pod.Notes = nil
-	pod.Decision = a.runner.Judge.Admit(ctx, a.job, a.plan, a.verdict, containers)
-	if lines.judged(pod); pod.Denied() {
+	pod.Decision = a.runner.Judge.Admit(ctx, a.job, a.plan, *a.verdict, containers)
+	if a.lines.judged(pod); pod.Denied() {
 		return job.Failf(job.RunnerSystemFailure, "%s", pod.Summary())
 	}
 	return nil
 }
 
-func (a *attempt) task(ctx context.Context, lines *ownLines, signals <-chan job.Signal) executor.Task {
-	return executor.Task{
-		Plan: a.plan, Log: lines.jobLog(), Notes: lines, Services: lines.services(a.plan), Signals: signals,
-		Admit:    func(c []executor.Container) error { return a.admit(ctx, lines, c) },
-		OnRemade: a.observer.Remade,
-		OnEvent: func(e job.Event) {
-			if e.Cache != nil {
-				a.cacheEvent(*e.Cache)
-			}
-			if e.Phase != nil && !e.Phase.Done {
-				a.observer.Stage(e.Phase.Name)
-			}
-		},
+func (a *attempt) task(ctx context.Context, signals <-chan job.Signal) executor.Task {
+	task := executor.Task{
+		Plan: a.plan, Log: a.lines.jobLog(), Notes: a.lines, Services: a.lines.services(a.plan), Signals: signals,
+		Admit:    func(c []executor.Container) error { return a.admit(ctx, c) },
+		OnRemade: a.observer.Remade, OnEvent: a.event,
+	}
+	if a.runner.recorder != nil {
+		task.Again = func(_ context.Context, what string) error { return a.lines.again(what) }
+		if a.past == nil {
+			task.Recorded = a.record
+		}
+	}
+	return task
+}
+
+// event takes what the helper tells.
+func (a *attempt) event(e job.Event) {
+	if e.Cache != nil {
+		a.cacheEvent(*e.Cache)
+	}
+	if e.Phase == nil || e.Phase.Done {
+		return
+	}
+	a.observer.Stage(e.Phase.Name)
+	for _, step := range a.plan.Helper.Steps {
+		if step.Phase == e.Phase.Name {
+			a.lines.journal.settled() // the build container runs
+		}
 	}
 }
 
@@ -171,8 +265,9 @@ func forward(ctx context.Context, from <-chan job.Signal, to chan<- job.Signal, 
 	}
 }
 
-// report sends the rest of the log and the final state.
-func (a *attempt) report(ctx context.Context, o job.Outcome) {
+// report sends the rest of the log and the final state. An error says that the
+// time was over before GitLab had them.
+func (a *attempt) report(ctx context.Context, o job.Outcome) error {
 	final := trace.Final{State: job.Success}
 	if o.State != job.Success {
 		reason := o.Reason
@@ -181,19 +276,24 @@ func (a *attempt) report(ctx context.Context, o job.Outcome) {
 		}
 		final = trace.Final{State: job.Failed, Reason: reported(reason, a.job.Features.FailureReasons), ExitCode: o.ExitCode}
 	}
-	if err := a.trace.Finish(ctx, final); err != nil {
+	err := a.trace.Finish(ctx, final)
+	if err != nil {
 		a.log.Error("job result not delivered", zap.String("outcome", string(o.State)), zap.Error(err))
 	}
+	if ctx.Err() != nil {
+		return err
+	}
+	return nil
 }
 
 // keep leaves a failed job's place for people to look into.
-func (a *attempt) keep(ctx context.Context, o job.Outcome, lines *ownLines) {
+func (a *attempt) keep(ctx context.Context, o job.Outcome) {
 	if !a.ran || o.State != job.Failed {
 		return
 	}
 	if where := a.runner.Executor.Keep(ctx, executor.Task{Plan: a.plan}); where != "" {
 		a.kept = true
-		lines.told(where)
+		a.lines.told(where)
 	}
 }
 

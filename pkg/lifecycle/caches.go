@@ -53,3 +53,10 @@ func (a *attempt) closeCaches(ctx context.Context) {
 		a.caches.Close(ctx)
 	}
 }
+
+// resumeCaches goes on with the caches of an adopted job.
+func (a *attempt) resumeCaches(ctx context.Context) {
+	if len(a.plan.Helper.Caches) > 0 && a.runner.Caches != nil {
+		a.caches = a.runner.Caches.Resume(ctx, a.job, a.plan)
+	}
+}

@@ -4,6 +4,7 @@ package lifecycle
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -49,11 +50,16 @@ type Observer interface {
 // A Runner runs the jobs of one [[runners]] entry. It is safe for concurrent use.
 type Runner struct {
 	Options
+	recorder executor.Recorder // nil: no process can go on with a job of another
 	removing sync.WaitGroup
 }
 
 // New returns a Runner. It starts nothing.
-func New(o Options) *Runner { return &Runner{Options: o} }
+func New(o Options) *Runner {
+	r := &Runner{Options: o}
+	r.recorder, _ = o.Executor.(executor.Recorder)
+	return r
+}
 
 // Wait blocks until nothing is left of the jobs that Handle has finished.
 func (r *Runner) Wait() {
@@ -71,7 +77,9 @@ const removeTimeout = time.Minute
 // result, or does not want them, and, unless RemoveLater is set, nothing of the
 // job is left.
 //
-// When ctx ends, a running job is stopped and reported as interrupted.
+// When ctx ends with the cause [executor.ErrDetached], a running job is left to
+// the next process, if that can adopt it. Otherwise it is stopped, and reported as
+// interrupted.
 func (r *Runner) Handle(ctx context.Context, j *job.Job, concurrentID, concurrentProjectID int) {
 	options := r.Plan
 	options.ConcurrentID, options.ConcurrentProjectID = concurrentID, concurrentProjectID
@@ -93,7 +101,7 @@ func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 	started := time.Now()
 	report, stop := linger(ctx, r.ReportTimeout)
 	defer stop()
-	t := r.trace(j, a.plan, log)
+	t := r.trace(j, a.plan, false, log)
 	verdict, err := acknowledge(report, t)
 	if err != nil {
 		log.Warn("job not acknowledged; going on", zap.Error(err))
@@ -104,21 +112,31 @@ func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 	}
 	log.Info("job received", zap.String("name", j.Name), zap.String("project_path", j.ProjectPath), zap.Duration("queued", j.QueueTime))
 
+	a.trace, a.observer, a.log, a.received, a.stop = t, r.Observe(j), log, started, stop
+	r.finish(ctx, report, stop, a, func() (*job.Outcome, error) { return a.run(ctx, planErr, verdict) })
+}
+
+// finish has run run the job while its log goes to GitLab, then reports how it has
+// ended and removes what is left. report outlives ctx; stop ends it.
+func (r *Runner) finish(ctx, report context.Context, stop context.CancelFunc, a *attempt, run func() (*job.Outcome, error)) {
 	var sending sync.WaitGroup
 	sending.Go(func() {
-		if err := t.Run(report); err != nil {
-			log.Warn("trace ended early", zap.Error(err))
+		if err := a.trace.Run(report); err != nil && ctx.Err() == nil {
+			a.log.Warn("trace ended early", zap.Error(err))
 		}
 	})
 	defer sending.Wait()
 
-	a.trace, a.observer, a.log = t, r.Observe(j), log
-	outcome := a.run(ctx, planErr, verdict)
-	if outcome != nil {
-		a.report(report, *outcome)
+	outcome, err := run()
+	if err == nil && outcome != nil {
+		err = a.report(report, *outcome)
 	}
 	stop() // the trace has nothing left to send
-	a.finish(outcome, time.Since(started))
+	if errors.Is(err, executor.ErrDetached) || err != nil && a.detaching(ctx) {
+		a.log.Info("job left to the next runnerd")
+		return
+	}
+	a.finish(outcome, time.Since(a.received))
 	if r.RemoveLater {
 		r.removing.Go(func() { a.remove(report) })
 		return
@@ -126,10 +144,11 @@ func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 	a.remove(report)
 }
 
-func (r *Runner) trace(j *job.Job, plan *job.Plan, log *zap.Logger) *trace.Trace {
+func (r *Runner) trace(j *job.Job, plan *job.Plan, resume bool, log *zap.Logger) *trace.Trace {
 	o := r.Trace
 	o.Job, o.Log = job.Credentials{ID: j.ID, Token: j.Token}, log
 	o.Debug = plan != nil && plan.Debug
+	o.Resume = resume
 	return trace.New(o)
 }
 

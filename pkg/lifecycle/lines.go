@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/joblog"
@@ -18,22 +19,27 @@ const preparePhase = "prepare_executor"
 // begins, and those behind it when something went wrong. In between, jobLog
 // passes the pod's bytes through as they are: the agent has made them.
 type ownLines struct {
-	trace io.Writer
-	log   *joblog.Writer
+	journal *journal
+	options job.LogOptions // of log
+	log     *joblog.Writer
 
 	mu        sync.Mutex
-	preparing bool         // the section of the executor's preparations is open
-	pod       openSections // those of the pod's log
-	midLine   bool         // the pod's last byte was no line feed
-	aside     []func()     // lines that wait for the end of the pod's line
-	printed   int64        // bytes of services' output so far
-	limit     int64        // of those; 0 means none
+	preparing bool           // the section of the executor's preparations is open
+	pod       openSections   // those of the pod's log
+	midLine   bool           // the pod's last byte was no line feed
+	aside     []func()       // lines that wait for the end of the pod's line
+	printed   int64          // bytes of services' output so far
+	limit     int64          // of those; 0 means none
+	shown     time.Time      // when lines that waited were last written
+	shows     int            // how often
+	marks     map[int]string // the services' last lines that the process before has written
+	warned    []string       // what has been told of services
 
 	writing sync.Mutex // one of the pod and the services writes
 }
 
 func newOwnLines(trace io.Writer, options job.LogOptions) *ownLines {
-	l := &ownLines{trace: trace}
+	l := &ownLines{journal: newJournal(trace)}
 	l.restyle(options)
 	return l
 }
@@ -42,7 +48,8 @@ func newOwnLines(trace io.Writer, options job.LogOptions) *ownLines {
 func (l *ownLines) restyle(options job.LogOptions) {
 	l.limit = options.LimitBytes
 	options.LimitBytes = 0 // the agent limits the job's output; these few lines are always written
-	l.log = joblog.New(l.trace, joblog.Options{LogOptions: options})
+	l.options = options
+	l.log = joblog.New(l.journal, joblog.Options{LogOptions: options})
 }
 
 func (l *ownLines) header(r *Runner, j *job.Job) {
@@ -93,6 +100,9 @@ func (l *ownLines) Warn(line string) { l.note(line, l.log.Warn) }
 // note writes a line of the executor's. One behind the pod's first byte says
 // that the job begins anew: the pod before has left its sections open.
 func (l *ownLines) note(line string, write func(string)) {
+	if l.journal.behind() {
+		return // it stands in the log already, or comes too late
+	}
 	l.mu.Lock()
 	anew := !l.preparing
 	l.mu.Unlock()
@@ -103,6 +113,15 @@ func (l *ownLines) note(line string, write func(string)) {
 	l.endPod()
 	write(line)
 	_ = l.log.EndOutput() // the error sticks
+}
+
+// again says that the job begins anew in another pod.
+func (l *ownLines) again(what string) error {
+	l.mu.Lock()
+	l.marks = nil
+	prepared := !l.preparing
+	l.mu.Unlock()
+	return l.journal.anew(what, prepared)
 }
 
 // judged tells what the policy says, when a job's author should know it.
@@ -129,7 +148,7 @@ func (p podLog) Write(b []byte) (int, error) {
 	}
 	p.writing.Lock()
 	defer p.writing.Unlock()
-	p.endPrepare()
+	before := p.endPrepareAt(b)
 	if err := p.log.Err(); err != nil {
 		return 0, err
 	}
@@ -137,9 +156,9 @@ func (p podLog) Write(b []byte) (int, error) {
 	p.pod.see(b)
 	p.midLine = b[len(b)-1] != '\n'
 	p.mu.Unlock()
-	n, err := p.trace.Write(b)
+	n, err := p.journal.pod(before, b)
 	if err == nil {
-		p.asides()
+		p.asides(false)
 	}
 	return n, err
 }
@@ -150,6 +169,7 @@ func (l *ownLines) endPrepare() {
 	l.preparing = false
 	l.mu.Unlock()
 	if preparing {
+		l.journal.prepared()
 		l.log.EndSection(preparePhase)
 		l.log.Yield() // to the agent, which writes the pod's log
 	}
@@ -176,19 +196,29 @@ func (l *ownLines) told(line string) {
 // endPod ends the line and the sections that the pod's log has left open.
 func (l *ownLines) endPod() {
 	l.endPrepare()
-	defer l.asides()
+	defer l.asides(true)
 	l.mu.Lock()
 	midLine, open := l.midLine, l.pod.names
 	l.midLine, l.pod = false, openSections{}
 	l.mu.Unlock()
 	if midLine {
 		// The trace's error comes again with the next write.
-		_, _ = io.WriteString(l.trace, "\n")
+		_, _ = io.WriteString(l.journal, "\n")
 	}
 	for _, name := range slices.Backward(open) {
 		l.log.EndSection(name)
 	}
 }
 
-// close flushes the daemon's lines. Errors are the trace's, which knows them.
-func (l *ownLines) close() { _ = l.log.EndOutput() }
+// close ends the log. It returns an error when the job's end could not be recorded
+// yet: the next process has to report it.
+func (l *ownLines) close(o job.Outcome, kept bool) error {
+	l.mu.Lock()
+	waiting := len(l.aside) > 0
+	l.mu.Unlock()
+	if waiting {
+		l.endPod()
+	}
+	_ = l.log.EndOutput() // the error is the trace's, which knows it
+	return l.journal.finish(ending{Outcome: o, Kept: kept})
+}

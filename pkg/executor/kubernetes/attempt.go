@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -28,6 +29,7 @@ type attempt struct {
 	log   *zap.Logger
 
 	follower   *follower
+	adopted    *executor.Adoption // another process has begun the job; nil: none has
 	signals    <-chan job.Signal
 	cancelSent chan struct{}   // closed when the pod's annotation says cancel
 	canceling  <-chan struct{} // closed when the helper has seen it
@@ -40,6 +42,9 @@ type attempt struct {
 	noteAt      time.Time            // when a wait is worth a note
 	troubles    map[string]time.Time // when a trouble that can heal was first seen, by container
 	buildEnded  time.Time            // when the build container was first seen to have ended
+	buildHeard  int64                // the next frame then
+	repeatSince time.Time            // since when a log that is repeated brings nothing
+	repeatHeard int64                // the next frame then
 	canceled    bool                 // somebody asked for it
 	cancelAt    time.Time            // since when the helper could have answered
 	answered    bool                 // the helper has seen the cancel
@@ -79,16 +84,39 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 			open: func(ctx context.Context, options *corev1.PodLogOptions) (io.ReadCloser, error) {
 				return e.client.Logs.OpenLog(ctx, view.namespace, view.name, options)
 			},
-			resend: e.resender(view.namespace, view.name),
+			resend: e.resender(view),
 		},
-		signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps,
+		adopted: task.Adopted, signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps,
 		begun: time.Now(), troubles: map[string]time.Time{},
 	}
 }
 
-// create creates Secrets and pod and returns the pod as the cluster has it; nil
-// without an error when the job was canceled before it was there.
-func (a *attempt) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, error) {
+// errCanceled says that a job was canceled before its pod was there.
+var errCanceled = errors.New("canceled before its pod was there")
+
+// begin sees to it that the attempt has a pod that policy lets through.
+func (a *attempt) begin(ctx context.Context, task executor.Task, pod *corev1.Pod) error {
+	if task.Adopted != nil && task.Adopted.Started == a.pod {
+		return a.find(ctx)
+	}
+	if err := admit(task, pod); err != nil {
+		return err
+	}
+	created, err := a.create(ctx, pod, task.Recorded)
+	if err != nil {
+		return err
+	}
+	if err := a.admitAgain(ctx, task, pod, created); err != nil {
+		return err
+	}
+	a.background.Go(func() { a.e.started(ctx, a.plan, created) })
+	return nil
+}
+
+// create creates Secrets and pod and returns the pod as the cluster has it;
+// errCanceled when the job was canceled before it was there. record is called
+// meanwhile.
+func (a *attempt) create(ctx context.Context, pod *corev1.Pod, record func(context.Context) error) (*corev1.Pod, error) {
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
@@ -97,15 +125,12 @@ func (a *attempt) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, err
 	}
 	done := make(chan result, 1)
 	a.background.Go(func() {
-		if err := a.e.createSecrets(inner, a.plan, a.slow("create Secret")); err != nil {
+		if err := a.e.createSecrets(inner, a.plan, a.slow("create Secret"), record); err != nil {
 			done <- result{err: err}
 			return
 		}
 		created, err := a.e.createPod(inner, pod, a.slow("create pod"))
 		done <- result{created, err}
-		if err == nil {
-			a.background.Go(func() { a.e.ownSecrets(ctx, a.plan, created) })
-		}
 	})
 	for {
 		select {
@@ -121,7 +146,7 @@ func (a *attempt) create(ctx context.Context, pod *corev1.Pod) (*corev1.Pod, err
 			if signal == job.CancelGracefully {
 				cancel()
 				a.log.Debug("creation cut short by a cancel", zap.Error((<-done).err))
-				return nil, nil
+				return nil, errCanceled
 			}
 		}
 	}

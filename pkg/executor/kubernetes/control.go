@@ -31,14 +31,18 @@ func (e *Executor) annotate(ctx context.Context, namespace, pod, key, value stri
 }
 
 // resender returns a function that asks a pod's helper to write all frames from
-// seq on again. Only a change of the annotation is a request, so that a
-// repeated one gets a leading zero more.
-func (e *Executor) resender(namespace, pod string) func(ctx context.Context, seq int64) error {
+// seq on again. Only a change of the annotation is a request, so that one that was
+// made before, by an earlier process even, gets a leading zero more.
+func (e *Executor) resender(view *podView) func(ctx context.Context, seq int64) error {
 	asked := map[int64]int{}
 	return func(ctx context.Context, seq int64) error {
 		text := strings.Repeat("0", asked[seq]) + fmt.Sprint(seq)
+		if state, _ := view.get(); state.pod != nil && state.pod.Annotations[annotationResend] == text {
+			asked[seq]++
+			text = "0" + text
+		}
 		asked[seq]++
-		return e.annotate(ctx, namespace, pod, annotationResend, text)
+		return e.annotate(ctx, view.namespace, view.name, annotationResend, text)
 	}
 }
 

@@ -16,9 +16,9 @@ import (
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
-// createSecrets creates the job's Secrets, both at once: the pod has to wait
-// for them.
-func (e *Executor) createSecrets(ctx context.Context, plan *job.Plan, note func(error)) error {
+// createSecrets creates the job's Secrets and its record, all at once: the pod has
+// to wait for them.
+func (e *Executor) createSecrets(ctx context.Context, plan *job.Plan, note func(error), record func(context.Context) error) error {
 	planned, err := e.planSecret(plan)
 	if err != nil {
 		return err
@@ -28,22 +28,27 @@ func (e *Executor) createSecrets(ctx context.Context, plan *job.Plan, note func(
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	if record != nil {
+		group.Go(func() error { return record(ctx) })
+	}
 	for _, secret := range []*corev1.Secret{planned, pull} {
 		if secret == nil {
 			continue
 		}
-		group.Go(func() error {
-			err := retry(ctx, e.cfg.PollTimeout, note, func() error {
-				_, err := e.client.API.CoreV1().Secrets(secret.Namespace).Create(ctx, secret, metav1.CreateOptions{})
-				if apierrors.IsAlreadyExists(err) {
-					return nil // of an earlier try whose answer got lost
-				}
-				return err
-			})
-			return ctxOr(ctx, err, func() error { return refusal(fmt.Sprintf("create Secret %q", secret.Name), err) })
-		})
+		group.Go(func() error { return e.createSecret(ctx, secret, note) })
 	}
 	return group.Wait()
+}
+
+func (e *Executor) createSecret(ctx context.Context, secret *corev1.Secret, note func(error)) error {
+	err := retry(ctx, e.cfg.PollTimeout, note, func() error {
+		_, err := e.client.API.CoreV1().Secrets(secret.Namespace).Create(ctx, secret, metav1.CreateOptions{})
+		if apierrors.IsAlreadyExists(err) {
+			return nil // of an earlier try whose answer got lost
+		}
+		return err
+	})
+	return ctxOr(ctx, err, func() error { return refusal(fmt.Sprintf("create Secret %q", secret.Name), err) })
 }
 
 // createPod creates the pod, or finds the one that an earlier try has created.

@@ -21,10 +21,14 @@ type Executor struct {
 	pods   map[string]*podWatcher // by namespace
 
 	mu      sync.Mutex
-	claimed map[int64]int // jobs that Run began and Remove did not end → pods made for them
+	claimed map[int64]int // jobs that Run or Records began and Remove did not end → pods made for them
+	blind   bool          // records cannot be listed, so that none is made
 }
 
-var _ executor.Executor = (*Executor)(nil)
+var (
+	_ executor.Executor = (*Executor)(nil)
+	_ executor.Recorder = (*Executor)(nil)
+)
 
 // New returns an executor that creates pods through client. It checks cfg and
 // starts nothing.

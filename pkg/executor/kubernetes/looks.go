@@ -66,8 +66,8 @@ func (a *attempt) lookAtBuild(state podState, now time.Time) (time.Duration, err
 	switch {
 	case t == nil, state.over():
 		return farAway, nil
-	case a.buildEnded.IsZero(), a.deaf():
-		a.buildEnded = now
+	case a.buildEnded.IsZero(), a.deaf(), a.adopted != nil && a.relay.NextSeq() != a.buildHeard: // its log is read from the beginning
+		a.buildEnded, a.buildHeard = now, a.relay.NextSeq()
 	}
 	if left := buildEndPatience - now.Sub(a.buildEnded); left > 0 {
 		return left, nil

@@ -21,6 +21,9 @@ const (
 	labelJob     = "runnerd.io/job"          // job ID
 	labelTier    = "runnerd.io/network-tier" // by which NetworkPolicies choose pods
 
+	labelRecord       = "runnerd.io/record"  // "true" on a Secret that is a job's record
+	annotationStarted = "runnerd.io/started" // on a record: the pod that has been made and let through
+
 	annotationSignal = "runnerd.io/signal"     // a file in the helper: "cancel" or "stop"
 	annotationKeep   = "runnerd.io/keep-until" // until when a failed job's pod stays (RFC 3339)
 	annotationResend = "runnerd.io/resend"     // a file in the helper: the first frame to write again

@@ -30,6 +30,9 @@ func secretName(id Identity, plan *job.Plan) string { return podName(id, plan, 0
 
 func pullSecretName(id Identity, plan *job.Plan) string { return podName(id, plan, 0) + "-pull" }
 
+// recordName names the Secret with the job's record.
+func recordName(id Identity, plan *job.Plan) string { return podName(id, plan, 0) + "-record" }
+
 // dnsLabel replaces what may not stand in a DNS label.
 func dnsLabel(s string) string {
 	return strings.Map(func(c rune) rune {

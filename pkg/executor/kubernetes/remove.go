@@ -33,6 +33,11 @@ func (e *Executor) Remove(ctx context.Context, task executor.Task) error {
 
 func (e *Executor) removeAll(ctx context.Context, plan *job.Plan, kept bool) error {
 	namespace := e.namespace(plan)
+	// The record goes first. Without one, no process goes on with the job, and the
+	// next one sweeps what is left.
+	if err := e.deleteSecret(ctx, namespace, recordName(e.id, plan)); err != nil {
+		return err
+	}
 	var group errgroup.Group
 	pods := e.podCount(plan)
 	if kept {
@@ -53,7 +58,7 @@ func (e *Executor) podCount(plan *job.Plan) int {
 	e.mu.Lock()
 	made, ok := e.claimed[plan.JobID]
 	e.mu.Unlock()
-	if ok {
+	if ok && made != unknownPods {
 		return made
 	}
 	policies, err := e.policies(plan)

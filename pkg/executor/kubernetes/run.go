@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.uber.org/zap"
@@ -24,6 +25,41 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	if err != nil {
 		return job.Outcome{}, err
 	}
+	next, first := rerun{policies: policies}, 0
+	if task.Adopted == nil {
+		e.introduce(plan, wished, out)
+	} else {
+		first = len(task.Adopted.Earlier)
+		if err := e.catchUp(ctx, plan, &next, task.Adopted.Earlier); err != nil {
+			return job.Outcome{}, err
+		}
+	}
+	for n := first; ; n++ {
+		e.claim(plan.JobID, n+1)
+		outcome, err := e.attempt(ctx, task, out, policies, n)
+		if err == nil {
+			return outcome, nil
+		}
+		line, end := next.after(err, task.OnRemade)
+		if end != nil {
+			return outcome, end
+		}
+		e.log.Info("job begins anew in another pod", zap.Int64("job", plan.JobID), zap.String("why", line))
+		out.again(line)
+		if task.Again != nil {
+			if err := task.Again(ctx, whatFor(err)); err != nil {
+				return job.Outcome{}, err
+			}
+		}
+		task.Adopted, task.Recorded = nil, nil
+		if err := e.clear(ctx, plan, n); err != nil {
+			return job.Outcome{}, err
+		}
+	}
+}
+
+// introduce tells the job's author what the job runs in.
+func (e *Executor) introduce(plan *job.Plan, wished *wishes, out *output) {
 	out.info(fmt.Sprintf("Using Kubernetes namespace: %s", e.namespace(plan)))
 	out.info(fmt.Sprintf("Using Kubernetes executor with image %s ...", describe(plan.Image)))
 	for _, line := range wished.notes {
@@ -37,23 +73,6 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	}
 	for _, line := range e.aliasNotes(plan) {
 		out.info(line)
-	}
-	next := rerun{policies: policies}
-	for n := 0; ; n++ {
-		e.claim(plan.JobID, n+1)
-		outcome, err := e.attempt(ctx, task, out, policies, n)
-		if err == nil {
-			return outcome, nil
-		}
-		line, end := next.after(err, task.OnRemade)
-		if end != nil {
-			return outcome, end
-		}
-		e.log.Info("job begins anew in another pod", zap.Int64("job", plan.JobID), zap.String("why", line))
-		if err := e.clear(ctx, plan, n); err != nil {
-			return job.Outcome{}, err
-		}
-		out.again(line)
 	}
 }
 
@@ -72,9 +91,6 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	if err := admit(task, pod); err != nil {
-		return job.Outcome{}, err
-	}
 	pods := e.pods[pod.Namespace]
 	view := pods.view(pod.Name)
 	defer pods.drop(view)
@@ -85,11 +101,10 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 	defer func() { err = out.settle(err) }()
 	defer a.background.Wait()
 	defer cancel()
-	created, err := a.create(ctx, pod)
-	if err != nil || created == nil {
-		return canceledOutcome(), err
-	}
-	if err := a.admitAgain(ctx, task, pod, created); err != nil {
+	switch err := a.begin(ctx, task, pod); {
+	case errors.Is(err, errCanceled):
+		return canceledOutcome(), nil
+	case err != nil:
 		return job.Outcome{}, err
 	}
 	followed := make(chan error, 1)

@@ -95,23 +95,20 @@ func (s *services) tellEnd(ctx context.Context, n int, container string, t *core
 	default:
 		text += "; it has printed nothing"
 	}
-	s.to.Warning(n, text)
-	for _, line := range last {
-		s.to.Print(n, line)
-	}
+	s.to.Warning(n, text, last...)
 }
 
 // follow passes on what a service prints, until the job is over, through as many
 // connections as it takes.
 func (s *services) follow(ctx context.Context, n int, container string) {
-	last := "" // time of the last line, as the cluster writes it
+	last := s.to.Since(n) // time of the last line, as the cluster writes it
 	take := func(line string) {
 		at, text, ok := strings.Cut(line, " ")
 		if !ok || at <= last {
 			return
 		}
 		last = at
-		s.to.Print(n, text)
+		s.to.Print(n, at, text)
 	}
 	options := func(follow bool) *corev1.PodLogOptions {
 		o := &corev1.PodLogOptions{Container: container, Follow: follow, Timestamps: true}

@@ -12,8 +12,11 @@ import (
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
-// farAway is when nothing is due.
-const farAway = time.Hour
+const (
+	farAway        = time.Hour              // nothing is due
+	repeatLook     = 100 * time.Millisecond // how often a log that is repeated is looked at
+	repeatPatience = 30 * time.Second       // how long it may bring nothing
+)
 
 // supervise waits for the job's end: the result in its log, or a sign in the
 // pod's status that there will be none.
@@ -70,6 +73,9 @@ func (a *attempt) giveUp(err error) (job.Outcome, error) {
 // judge looks at the pod's status for what cannot go well. due is when to look
 // again even if nothing changes.
 func (a *attempt) judge(ctx context.Context, state podState, now time.Time) (due time.Duration, err error) {
+	if a.repeating(now) {
+		return repeatLook, nil
+	}
 	due = farAway
 	for _, look := range []func(podState, time.Time) (time.Duration, error){
 		a.lookAtTroubles, a.lookAtStart, a.lookAtBuild, a.lookAtDeletion, a.lookAtSilence,

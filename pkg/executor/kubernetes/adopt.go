@@ -1,0 +1,182 @@
+package kubernetes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/runnerd/runnerd/pkg/executor"
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// unknownPods stands for how many pods another process has made.
+const unknownPods = -1
+
+// The keys of a record. What Extend adds has moreKey before its name.
+const (
+	beginKey = "begin"
+	moreKey  = "more-"
+)
+
+// Begin implements [executor.Recorder]. The record is a Secret of its own, which no
+// pod mounts and no pod owns: it outlives the job's pod, whoever deletes that.
+func (e *Executor) Begin(ctx context.Context, plan *job.Plan, data []byte) error {
+	if e.isBlind() {
+		return fmt.Errorf("%w: runnerd may not list Secrets", executor.ErrUnrecorded)
+	}
+	if len(data) > corev1.MaxSecretSize/2 { // room for what Extend adds
+		return fmt.Errorf("%w: its record takes %d KiB compressed, at most %d are possible", executor.ErrUnrecorded, len(data)>>10, corev1.MaxSecretSize>>11)
+	}
+	record := e.secret(plan, recordName(e.id, plan), corev1.SecretTypeOpaque, map[string][]byte{beginKey: data})
+	record.Immutable = nil
+	record.Labels[labelRecord] = "true"
+	return e.createSecret(ctx, record, func(err error) {
+		e.log.Warn("create record: trying again", zap.Int64("job", plan.JobID), zap.Error(err))
+	})
+}
+
+// Extend implements [executor.Recorder]. It tries until it worked, the cluster
+// refuses, or ctx ends.
+func (e *Executor) Extend(ctx context.Context, plan *job.Plan, name string, data []byte) error {
+	return e.patchRecord(ctx, plan, map[string]any{"data": map[string][]byte{moreKey + name: data}})
+}
+
+// started notes that the job's pod has been made and let through, and makes it the
+// owner of the Secrets that it uses.
+func (e *Executor) started(ctx context.Context, plan *job.Plan, pod *corev1.Pod) {
+	note := map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotationStarted: pod.Name}}}
+	if err := e.patchRecord(ctx, plan, note); err != nil && ctx.Err() == nil && !apierrors.IsNotFound(err) {
+		e.log.Warn("record does not know of its pod", zap.Int64("job", plan.JobID), zap.Error(err))
+	}
+	e.ownSecrets(ctx, plan, pod)
+}
+
+func (e *Executor) patchRecord(ctx context.Context, plan *job.Plan, change map[string]any) error {
+	name := recordName(e.id, plan)
+	patch, err := json.Marshal(change)
+	if err != nil {
+		return fmt.Errorf("record %q: %w", name, err)
+	}
+	note := func(err error) { e.log.Warn("write record: trying again", zap.String("record", name), zap.Error(err)) }
+	err = retry(ctx, 0, note, func() error {
+		_, err := e.client.API.CoreV1().Secrets(e.namespace(plan)).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
+		return err
+	})
+	return ctxOr(ctx, err, func() error { return fmt.Errorf("write record %q: %w", name, err) })
+}
+
+// Records implements [executor.Recorder]. Where runnerd may not list Secrets there
+// are none, and Begin makes none.
+func (e *Executor) Records(ctx context.Context) ([]executor.Record, error) {
+	var records []executor.Record
+	for _, namespace := range e.cfg.namespaces {
+		found, err := e.client.API.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector(e.id) + "," + labelRecord})
+		if apierrors.IsForbidden(err) {
+			e.blindfold()
+			return nil, fmt.Errorf("%w: list Secrets of namespace %q: %w", executor.ErrUnrecorded, namespace, err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list Secrets of namespace %q: %w", namespace, err)
+		}
+		for i := range found.Items {
+			record := recordOf(&found.Items[i])
+			e.claim(record.JobID, unknownPods)
+			records = append(records, record)
+		}
+	}
+	return records, nil
+}
+
+func recordOf(secret *corev1.Secret) executor.Record {
+	r := executor.Record{
+		JobID: jobOf(secret.Labels), Begin: secret.Data[beginKey], More: map[string][]byte{},
+		Started: secret.Annotations[annotationStarted],
+	}
+	for key, data := range secret.Data {
+		if name, ok := strings.CutPrefix(key, moreKey); ok {
+			r.More[name] = data
+		}
+	}
+	return r
+}
+
+// remade is what a job begins anew for when its pod was lost; otherwise it is the
+// container whose image could not be had.
+const remade = "pod"
+
+// whatFor says what a job begins anew for, for catchUp.
+func whatFor(err error) string {
+	var pull *pullError
+	if errors.As(err, &pull) {
+		return pull.container
+	}
+	return remade
+}
+
+// catchUp brings a job to where the process before has left it, which has given up
+// pods for what earlier says. They are deleted if that process has not come to it.
+func (e *Executor) catchUp(ctx context.Context, plan *job.Plan, r *rerun, earlier []string) error {
+	for n, what := range earlier {
+		switch {
+		case what == remade:
+			r.remade++
+		case !r.policies.advance(what):
+			return job.Failf(job.RunnerSystemFailure, "container %s was to be pulled in another way, and the runner's pull policies have none any more", what)
+		}
+		if err := e.deletePod(ctx, e.namespace(plan), podName(e.id, plan, n), seconds(e.cfg.CleanupGracePeriod)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find makes sure that an adopted job's pod is there. A job whose pod is gone has
+// run, at least in part, and is not run again.
+func (a *attempt) find(ctx context.Context) error {
+	gone := false
+	err := retry(ctx, time.Minute, a.slow("find pod"), func() error {
+		_, err := a.e.client.API.CoreV1().Pods(a.view.namespace).Get(ctx, a.pod, metav1.GetOptions{})
+		gone = apierrors.IsNotFound(err)
+		if gone {
+			return nil
+		}
+		return err
+	})
+	if gone && ctx.Err() == nil {
+		return job.Failf(job.RunnerSystemFailure, "pod %s is gone: it was deleted while no runnerd was there to see it", a.pod)
+	}
+	return ctxOr(ctx, err, func() error { return refusal(fmt.Sprintf("find pod %q", a.pod), err) })
+}
+
+// repeating reports whether an adopted job's log is still being read again. The
+// pod's status may say that the job has failed; but the log comes first.
+func (a *attempt) repeating(now time.Time) bool {
+	if a.adopted == nil || a.adopted.Repeating == nil || !a.adopted.Repeating() {
+		return false
+	}
+	if seq := a.relay.NextSeq(); a.repeatSince.IsZero() || seq != a.repeatHeard {
+		a.repeatSince, a.repeatHeard = now, seq
+	}
+	return now.Sub(a.repeatSince) < repeatPatience
+}
+
+func (e *Executor) blindfold() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.blind = true
+}
+
+func (e *Executor) isBlind() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.blind
+}

@@ -1,0 +1,144 @@
+package kubernetes_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap/zaptest"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clienttest "k8s.io/client-go/testing"
+
+	"github.com/runnerd/runnerd/pkg/executor"
+	"github.com/runnerd/runnerd/pkg/executor/kubernetes"
+	"github.com/runnerd/runnerd/pkg/job"
+)
+
+// TestRecordOutlivesThePod: a job's record outlives its pod, is added to, is found by the next
+// process, and goes first.
+func TestRecordOutlivesThePod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		keeper, err := kubernetes.New(kubernetes.Client{API: c, Logs: c}, identity(), kubernetes.Config{Namespace: namespace, HelperImage: "helper"}, zaptest.NewLogger(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := start(t, c, kubernetes.Config{}, simplePlan(), func(task *executor.Task) {
+			task.Recorded = func(ctx context.Context) error { return keeper.Begin(ctx, task.Plan, []byte("begin")) }
+		})
+		log := r.start()
+		for range 2 { // as when an answer was lost
+			if err := r.executor.Extend(t.Context(), r.task.Plan, "000000", []byte("more")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		records, err := r.executor.Records(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []executor.Record{{JobID: 4711, Begin: []byte("begin"), More: map[string][]byte{"000000": []byte("more")}, Started: r.pod().Name}}
+		if diff := cmp.Diff(want, records); diff != "" {
+			t.Errorf("records (-want +got):\n%s", diff)
+		}
+		secrets, err := r.CoreV1().Secrets(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "runnerd.io/record"})
+		if err != nil || len(secrets.Items) != 1 || len(secrets.Items[0].OwnerReferences) != 0 {
+			t.Fatalf("records in the cluster: %v, %v", secrets, err)
+		}
+		for _, v := range r.pod().Spec.Volumes {
+			if v.Secret != nil && v.Secret.SecretName == secrets.Items[0].Name {
+				t.Error("the pod mounts the record")
+			}
+		}
+		log.result(job.Outcome{State: job.Success})
+		r.wait()
+		first := ""
+		r.PrependReactor("delete", "*", func(a clienttest.Action) (bool, runtime.Object, error) {
+			if first == "" {
+				first = a.(clienttest.DeleteAction).GetName()
+			}
+			return false, nil, nil
+		})
+		if err := r.executor.Remove(t.Context(), r.task); err != nil {
+			t.Fatal(err)
+		}
+		if first != secrets.Items[0].Name {
+			t.Errorf("%q is deleted first, want the record", first)
+		}
+	})
+}
+
+// TestAdoptedPod: another process goes on with a pod, and makes nothing anew.
+func TestAdoptedPod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		r := start(t, c, kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("hello\n")
+		pod := r.pod()
+		r.cancel(executor.ErrDetached)
+		r.wait()
+		if !errors.Is(r.err, executor.ErrDetached) {
+			t.Fatalf("Run = %v", r.err)
+		}
+		next := start(t, c, kubernetes.Config{}, simplePlan(), func(task *executor.Task) {
+			task.Adopted = &executor.Adoption{Started: pod.Name}
+			task.Admit = func([]executor.Container) error { return errors.New("judged again") }
+		})
+		log.write("world\n")
+		log.result(job.Outcome{State: job.Success})
+		next.wait()
+		if next.err != nil || next.log.String() != "hello\nworld\n" || next.notes.String() != "" {
+			t.Errorf("Run = %v, log %q, notes %q", next.err, next.log, next.notes)
+		}
+	})
+}
+
+// TestAdoptedPodIsGone: a pod that is gone is not made again.
+func TestAdoptedPodIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		plan := simplePlan()
+		c := newCluster(t)
+		r := start(t, c, kubernetes.Config{}, plan)
+		r.start()
+		name := r.pod().Name
+		r.cancel(executor.ErrDetached)
+		r.wait()
+		if err := c.CoreV1().Pods(namespace).Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		next := start(t, c, kubernetes.Config{}, simplePlan(), func(task *executor.Task) { task.Adopted = &executor.Adoption{Started: name} })
+		next.wait()
+		var failure *job.Failure
+		if !errors.As(next.err, &failure) || failure.Reason != job.RunnerSystemFailure || !strings.Contains(failure.Message, "is gone") {
+			t.Errorf("Run = %v", next.err)
+		}
+		if names := next.pods(); len(names) > 0 {
+			t.Errorf("pods %q", names)
+		}
+	})
+}
+
+// TestUnlistedRecords: where records cannot be listed, none are made.
+func TestUnlistedRecords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		r := start(t, c, kubernetes.Config{}, simplePlan())
+		c.PrependReactor("list", "secrets", func(clienttest.Action) (bool, runtime.Object, error) {
+			return true, nil, &apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden}}
+		})
+		if _, err := r.executor.Records(t.Context()); !errors.Is(err, executor.ErrUnrecorded) {
+			t.Errorf("Records: %v", err)
+		}
+		if err := r.executor.Begin(t.Context(), simplePlan(), nil); !errors.Is(err, executor.ErrUnrecorded) {
+			t.Errorf("Begin: %v", err)
+		}
+		r.cancel(nil)
+		r.wait()
+	})
+}
