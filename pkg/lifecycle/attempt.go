@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -119,76 +118,6 @@ func (a *attempt) execute(ctx context.Context, planErr error, verdict trace.Verd
 	})
 }
 
-// conduct has run run the job, within the job's time, and passes GitLab's signals
-// on meanwhile.
-func (a *attempt) conduct(process context.Context, run func(context.Context, chan job.Signal) (job.Outcome, error)) (job.Outcome, error) {
-	ctx, cancel := context.WithCancelCause(process)
-	defer cancel(nil)
-	// The agent keeps the job's timeout; this is for the case that it cannot.
-	ctx, stop := context.WithDeadlineCause(ctx, a.deadline(), errDeadline)
-	defer stop()
-	// A log that waits for GitLab would hold up a process that lets go of the job.
-	defer context.AfterFunc(process, func() {
-		if a.detaching(process) {
-			a.stop()
-		}
-	})()
-	signals := make(chan job.Signal, 1)
-	var helpers sync.WaitGroup
-	helpers.Go(func() { forward(ctx, a.trace.Signals(), signals, cancel) })
-	helpers.Go(func() { a.lookAtLines(ctx) })
-	defer helpers.Wait()
-	defer cancel(nil)
-	outcome, err := run(ctx, signals)
-	return outcome, a.interrupted(process, err)
-}
-
-// deadline is when the job is ended. Another process's job may have ended within
-// its time while nobody was there to see it.
-func (a *attempt) deadline() time.Time {
-	end := a.received.Add(a.job.Timeout + deadlineSlack)
-	if least := time.Now().Add(deadlineSlack); a.past != nil && end.Before(least) {
-		return least
-	}
-	return end
-}
-
-// lookAtLines brings lines of the daemon's that wait for company into the log.
-func (a *attempt) lookAtLines(ctx context.Context) {
-	tick := time.NewTicker(recordLook)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			a.lines.look()
-		}
-	}
-}
-
-// deadlineSlack is how much later than the agent the daemon ends a job whose
-// time is up: the agent's clock starts with the pod.
-const deadlineSlack = 5 * time.Minute
-
-// interrupted names the end of the process's own context: the job is left to the
-// next process, if that can go on with it. What else was canceled is no reason that
-// a job's author could do anything with.
-func (a *attempt) interrupted(process context.Context, err error) error {
-	switch {
-	case process.Err() == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, executor.ErrDetached):
-		return err
-	case a.detaching(process):
-		return executor.ErrDetached
-	}
-	return errInterrupted
-}
-
-// detaching reports whether this process leaves the job to the next one.
-func (a *attempt) detaching(process context.Context) bool {
-	return errors.Is(context.Cause(process), executor.ErrDetached) && a.lines.journal.recorded()
-}
-
 // admit says whether the pod may run what it would. A job of another process that
 // had not come that far is judged anew.
 func (a *attempt) admit(ctx context.Context, containers []executor.Container) error {
@@ -239,28 +168,6 @@ func (a *attempt) event(e job.Event) {
 	for _, step := range a.plan.Helper.Steps {
 		if step.Phase == e.Phase.Name {
 			a.lines.journal.settled() // the build container runs
-		}
-	}
-}
-
-// forward passes a cancel on to the executor, and turns an abort into the end
-// of the job's context. Signals come only as answers of GitLab, at most one of
-// each kind.
-func forward(ctx context.Context, from <-chan job.Signal, to chan<- job.Signal, cancel context.CancelCauseFunc) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case signal := <-from:
-			if signal == job.Abort {
-				cancel(executor.ErrAborted)
-				return
-			}
-			select {
-			case to <- signal:
-			case <-ctx.Done():
-				return
-			}
 		}
 	}
 }
