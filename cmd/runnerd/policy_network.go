@@ -144,7 +144,7 @@ func networkNamespaces(runners []config.Runner, only string) ([]string, error) {
 }
 
 // jobNamespaces returns where the entry's job pods run: in its own namespace,
-// or in that of a rule.
+// in that of a rule, or in one that a job may choose.
 func jobNamespaces(r config.Runner) []string {
 	return slices.Concat([]string{r.Kubernetes.Namespace}, shapedNamespaces(r.Policy), r.Kubernetes.OverwriteNamespaces)
 }

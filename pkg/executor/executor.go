@@ -69,8 +69,8 @@ type Task struct {
 	// outlive this process; its error ends Run. It may be nil.
 	Recorded func(ctx context.Context) error
 
-	// Again is told, before the job begins anew, what cannot be had; its error ends
-	// Run. It may be nil.
+	// Again is told, before the job begins anew, what for: Lost, or what cannot be
+	// had. Its error ends Run. It may be nil.
 	Again func(ctx context.Context, what string) error
 
 	// Adopted is set when another process has begun the job. Log then gets the
@@ -80,13 +80,13 @@ type Task struct {
 	// Kept says to Remove that Keep has kept something.
 	Kept bool
 
-	// OnRemade is told that what the job runs in was lost before a script began,
-	// and is made anew. It must not block, and may be nil.
-	OnRemade func()
-
 	// OnEvent is told of phases as they begin and end. It must not block.
 	OnEvent func(job.Event)
 }
+
+// Lost is what a job begins anew for when the place has lost what it ran in, before
+// a script began.
+const Lost = "pod"
 
 // A Container is one of a job's containers; the place's own are none of them.
 type Container struct {

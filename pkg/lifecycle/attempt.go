@@ -38,7 +38,7 @@ type attempt struct {
 }
 
 // run brings the job to its end and its log into the trace. It returns nil when
-// nothing is to be reported, and errDetached when another process will.
+// nothing is to be reported, and executor.ErrDetached when another process will.
 func (a *attempt) run(ctx context.Context, planErr error, verdict trace.Verdict) (*job.Outcome, error) {
 	a.lines, a.save = newOwnLines(a.trace, a.logOptions()), a.saver(ctx)
 	a.lines.header(a.runner, a.job)
@@ -144,16 +144,21 @@ func (a *attempt) admit(ctx context.Context, containers []executor.Container) er
 func (a *attempt) task(ctx context.Context, signals <-chan job.Signal) executor.Task {
 	task := executor.Task{
 		Plan: a.plan, Log: a.lines.jobLog(), Notes: a.lines, Services: a.lines.services(a.plan), Signals: signals,
-		Admit:    func(c []executor.Container) error { return a.admit(ctx, c) },
-		OnRemade: a.observer.Remade, OnEvent: a.event,
+		Admit:   func(c []executor.Container) error { return a.admit(ctx, c) },
+		OnEvent: a.event, Again: a.again,
 	}
-	if a.runner.recorder != nil {
-		task.Again = func(_ context.Context, what string) error { return a.lines.again(what) }
-		if a.past == nil {
-			task.Recorded = a.record
-		}
+	if a.runner.recorder != nil && a.past == nil {
+		task.Recorded = a.record
 	}
 	return task
+}
+
+// again takes from the executor that the job begins anew.
+func (a *attempt) again(_ context.Context, what string) error {
+	if what == executor.Lost {
+		a.observer.Remade()
+	}
+	return a.lines.again(what)
 }
 
 // event takes what the helper tells.

@@ -164,15 +164,25 @@ func (p podLog) Write(b []byte) (int, error) {
 }
 
 func (l *ownLines) endPrepare() {
-	l.mu.Lock()
-	preparing := l.preparing
-	l.preparing = false
-	l.mu.Unlock()
-	if preparing {
-		l.journal.prepared()
-		l.log.EndSection(preparePhase)
-		l.log.Yield() // to the agent, which writes the pod's log
+	if l.stopPreparing() {
+		l.prepared()
 	}
+}
+
+// stopPreparing reports whether the section of the preparations was open.
+func (l *ownLines) stopPreparing() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.preparing
+	l.preparing = false
+	return was
+}
+
+// prepared writes the end of that section.
+func (l *ownLines) prepared() {
+	l.journal.prepared()
+	l.log.EndSection(preparePhase)
+	l.log.Yield() // to the agent, which writes the pod's log
 }
 
 // failed ends the log of a job that the agent could not end.

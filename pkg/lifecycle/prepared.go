@@ -15,23 +15,14 @@ import (
 // of it, and they need not be recorded. Where the pod's bytes have no time, the
 // daemon's does, and is.
 func (l *ownLines) endPrepareAt(b []byte) []byte {
-	l.mu.Lock()
-	preparing := l.preparing
-	l.mu.Unlock()
-	if !preparing || !l.options.Sections {
-		l.mu.Lock()
-		l.preparing = false
-		l.mu.Unlock()
+	if !l.stopPreparing() || !l.options.Sections {
 		return nil
 	}
 	at, ok := timeOf(b, l.options.Timestamps)
 	if !ok {
-		l.endPrepare()
+		l.prepared()
 		return nil
 	}
-	l.mu.Lock()
-	l.preparing = false
-	l.mu.Unlock()
 	var out bytes.Buffer
 	w := joblog.New(&out, joblog.Options{LogOptions: l.options, Now: func() time.Time { return at }})
 	w.EndSection(preparePhase)

@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -109,34 +108,18 @@ func recordOf(secret *corev1.Secret) executor.Record {
 	return r
 }
 
-// remade is what a job begins anew for when its pod was lost; otherwise it is the
-// container whose image could not be had.
-const remade = "pod"
-
-// whatFor says what a job begins anew for, for catchUp.
-func whatFor(err error) string {
-	var pull *pullError
-	if errors.As(err, &pull) {
-		return pull.container
-	}
-	return remade
-}
-
-// catchUp brings a job to where the process before has left it, which has given up
-// pods for what earlier says. They are deleted if that process has not come to it.
-func (e *Executor) catchUp(ctx context.Context, plan *job.Plan, r *rerun, earlier []string) error {
-	for n, what := range earlier {
-		switch {
-		case what == remade:
-			r.remade++
-		case !r.policies.advance(what):
-			return job.Failf(job.RunnerSystemFailure, "container %s was to be pulled in another way, and the runner's pull policies have none any more", what)
-		}
-		if err := e.deletePod(ctx, e.namespace(plan), podName(e.id, plan, n), seconds(e.cfg.CleanupGracePeriod)); err != nil {
-			return err
+// catchUp brings a job to where the process before has left it. The last pod that
+// this has given up may still be there.
+func (e *Executor) catchUp(ctx context.Context, plan *job.Plan, r *rerun, adopted *executor.Adoption) error {
+	for _, what := range adopted.Earlier {
+		if !r.again(what) {
+			return job.Failf(job.RunnerSystemFailure, "the job was to begin anew for %s, and this runner's config does not let it", what)
 		}
 	}
-	return nil
+	if r.pods == 0 || adopted.Started == podName(e.id, plan, r.pods) {
+		return nil
+	}
+	return e.clear(ctx, plan, r.pods-1)
 }
 
 // find makes sure that an adopted job's pod is there. A job whose pod is gone has

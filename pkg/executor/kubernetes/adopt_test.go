@@ -10,9 +10,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap/zaptest"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	clienttest "k8s.io/client-go/testing"
 
 	"github.com/runnerd/runnerd/pkg/executor"
@@ -140,5 +142,65 @@ func TestUnlistedRecords(t *testing.T) {
 		}
 		r.cancel(nil)
 		r.wait()
+	})
+}
+
+// TestAdoptedJobThatCannotRun: the config has changed, and does not allow the job
+// any more. Its pod goes with it.
+func TestAdoptedJobThatCannotRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		plan := simplePlan()
+		plan.Image.PullPolicies = []string{"if-not-present"}
+		r := start(t, c, kubernetes.Config{}, plan)
+		r.start()
+		name := r.pod().Name
+		r.cancel(executor.ErrDetached)
+		r.wait()
+		next := start(t, c, kubernetes.Config{PullPolicies: []string{"always"}}, plan, func(task *executor.Task) { task.Adopted = &executor.Adoption{Started: name} })
+		next.wait()
+		if next.err == nil || !strings.Contains(next.err.Error(), "not allowed here") {
+			t.Errorf("Run = %v", next.err)
+		}
+		if err := next.executor.Remove(t.Context(), next.task); err != nil || len(next.pods()) > 0 {
+			t.Errorf("Remove: %v, pods %q", err, next.pods())
+		}
+	})
+}
+
+// TestAdoptedWhileItBeganAnew: the process before had given up a pod and not
+// deleted it yet. The Secrets must not go with that pod.
+func TestAdoptedWhileItBeganAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		c.PrependReactor("create", "pods", func(action clienttest.Action) (bool, runtime.Object, error) {
+			if pod, ok := action.(clienttest.CreateAction).GetObject().(*corev1.Pod); ok {
+				pod.UID = types.UID(pod.Name) // by which owners are told apart
+			}
+			return false, nil, nil
+		})
+		cfg := kubernetes.Config{PullPolicies: []string{"always", "if-not-present"}}
+		r := start(t, c, cfg, simplePlan(), func(task *executor.Task) {
+			task.Again = func(context.Context, string) error { return executor.ErrDetached }
+		})
+		first := r.pod().Name
+		r.waiting("build", "ErrImagePull", "dial tcp: connection refused")
+		r.wait()
+		next := start(t, c, cfg, simplePlan(), func(task *executor.Task) {
+			task.Adopted = &executor.Adoption{Started: first, Earlier: []string{"build"}}
+		})
+		if second := next.pod().Name; second == first {
+			t.Fatalf("pod %s is still there", first)
+		}
+		for _, owner := range next.secretsOwned() {
+			if owner == first {
+				t.Error("a Secret is owned by the pod that was given up")
+			}
+		}
+		next.start().result(job.Outcome{State: job.Success})
+		next.wait()
+		if next.err != nil || next.outcome.State != job.Success {
+			t.Errorf("Run = %+v, %v", next.outcome, next.err)
+		}
 	})
 }

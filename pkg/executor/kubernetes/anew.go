@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 
+	"go.uber.org/zap"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/runnerd/runnerd/pkg/executor"
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
@@ -26,32 +28,53 @@ func (e *lostError) Error() string { return e.failure.Message }
 // A rerun decides whether a job gets another pod.
 type rerun struct {
 	policies *policyList
-	remade   int
+	pods     int // that were given up
+	lost     int // of those, by the cluster
 }
 
-// after returns the line that tells the job why it begins anew after err, or the
-// error that ends it.
-func (r *rerun) after(err error, onRemade func()) (line string, end error) {
+// An anew is why a job begins anew: for its record, and for its author.
+type anew struct{ what, line string }
+
+// after returns why the job begins anew after err, or the error that ends it.
+func (r *rerun) after(err error) (why anew, end error) {
 	var pull *pullError
 	var lost *lostError
 	switch {
 	case errors.As(err, &pull):
-		if !r.policies.advance(pull.container) {
-			return "", pull.failure
+		if !r.again(pull.container) {
+			return anew{}, pull.failure
 		}
-		return fmt.Sprintf("%s; trying again with pull policy %s", pull.failure.Message, r.policies.policy(pull.container)), nil
+		policy := r.policies.policy(pull.container)
+		return anew{pull.container, fmt.Sprintf("%s; trying again with pull policy %s", pull.failure.Message, policy)}, nil
 	case errors.As(err, &lost):
-		if r.remade == maxRemade {
-			lost.failure.Message += fmt.Sprintf(" (this was the last of %d pods)", maxRemade+1)
-			return "", lost.failure
+		if !r.again(executor.Lost) {
+			return anew{}, job.Failf(lost.failure.Reason, "%s (this was the last of %d pods)", lost.failure.Message, maxRemade+1)
 		}
-		r.remade++
-		if onRemade != nil {
-			onRemade()
-		}
-		return fmt.Sprintf("%s; no script had begun, so the job begins anew in another pod (%d of %d)", lost.failure.Message, r.remade+1, maxRemade+1), nil
+		return anew{executor.Lost, fmt.Sprintf("%s; no script had begun, so the job begins anew in another pod (%d of %d)",
+			lost.failure.Message, r.lost+1, maxRemade+1)}, nil
 	}
-	return "", err
+	return anew{}, err
+}
+
+// again counts a pod that is given up for what; false when there is to be no other.
+func (r *rerun) again(what string) bool {
+	r.pods++
+	if what == executor.Lost {
+		r.lost++
+		return r.lost <= maxRemade
+	}
+	return r.policies.advance(what)
+}
+
+// giveUp leaves the job's n-th pod for another one.
+func (e *Executor) giveUp(ctx context.Context, task executor.Task, n int, why anew) error {
+	e.log.Info("job begins anew in another pod", zap.Int64("job", task.Plan.JobID), zap.String("why", why.line))
+	if task.Again != nil {
+		if err := task.Again(ctx, why.what); err != nil {
+			return err
+		}
+	}
+	return e.clear(ctx, task.Plan, n)
 }
 
 // clear deletes the job's n-th pod, and keeps the cluster from deleting the

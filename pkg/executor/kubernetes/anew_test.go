@@ -1,6 +1,7 @@
 package kubernetes_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -57,7 +58,14 @@ func TestJobBeginsAnew(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				remade := 0
-				r := start(t, newCluster(t), kubernetes.Config{}, simplePlan(), func(task *executor.Task) { task.OnRemade = func() { remade++ } })
+				r := start(t, newCluster(t), kubernetes.Config{}, simplePlan(), func(task *executor.Task) {
+					task.Again = func(_ context.Context, what string) error {
+						if what == executor.Lost {
+							remade++
+						}
+						return nil
+					}
+				})
 				first := r.pod().Name
 				tt.lose(r)
 				time.Sleep(5 * time.Second) // in the bubble: what is left of the first pod goes
@@ -159,7 +167,7 @@ func TestJobDoesNotBeginAnew(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := start(t, newCluster(t), kubernetes.Config{}, simplePlan(), func(task *executor.Task) {
-					task.OnRemade = func() { t.Error("the job begins anew") }
+					task.Again = func(context.Context, string) error { t.Error("the job begins anew"); return nil }
 				})
 				tt.lose(r)
 				r.wait()

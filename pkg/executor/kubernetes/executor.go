@@ -58,7 +58,7 @@ func (e *Executor) Watch(ctx context.Context) error {
 	return group.Wait()
 }
 
-// claim says that Run has made that many pods for a job.
+// claim says that a job is this process's, and has had so many pods.
 func (e *Executor) claim(id int64, pods int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

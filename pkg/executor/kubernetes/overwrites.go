@@ -24,7 +24,7 @@ const (
 // wishes are what a job changes about its pod by its variables: what the
 // operator permits, and policy has not settled.
 type wishes struct {
-	namespace, serviceAccount         string
+	serviceAccount                    string
 	nodeSelector, labels, annotations map[string]string
 	tolerations                       map[string]string // "key=value" → effect
 	amounts                           amounts
@@ -99,8 +99,7 @@ func isReserved(o job.Overwrite) bool {
 // take notes what a permitted overwrite asks for.
 func (w *wishes) take(o job.Overwrite) error {
 	switch o.Setting {
-	case settingNamespace:
-		w.namespace = o.Value
+	case settingNamespace: // see wishedNamespace, which Remove asks as well
 	case settingServiceAccount:
 		w.serviceAccount = o.Value
 	case settingNodeSelector:

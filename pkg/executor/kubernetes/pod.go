@@ -15,11 +15,7 @@ import (
 // after its image is there: the helper first, so that sources come while the
 // other images are pulled; the build last, so that no script runs before the
 // services were started. There is no init container: each costs about a second.
-func (e *Executor) pod(plan *job.Plan, policies *policyList, attempt int) (*corev1.Pod, error) {
-	wished, err := e.wishes(plan)
-	if err != nil {
-		return nil, err
-	}
+func (e *Executor) pod(plan *job.Plan, wished *wishes, policies *policyList, attempt int) (*corev1.Pod, error) {
 	where, err := e.spot(plan, wished)
 	if err != nil {
 		return nil, err

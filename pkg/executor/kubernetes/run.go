@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"go.uber.org/zap"
-
 	"github.com/runnerd/runnerd/pkg/executor"
 	"github.com/runnerd/runnerd/pkg/job"
 )
@@ -15,7 +13,9 @@ import (
 // going on it waits for it, even when ctx has ended: the log has to end it.
 func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, error) {
 	plan := task.Plan
-	e.claim(plan.JobID, 0)
+	if task.Adopted == nil { // otherwise it is claimed, with pods of its own
+		e.claim(plan.JobID, 0)
+	}
 	out := &output{log: task.Log, notes: task.Notes}
 	wished, err := e.wishes(plan)
 	if err != nil {
@@ -25,36 +25,27 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	next, first := rerun{policies: policies}, 0
+	next := rerun{policies: policies}
 	if task.Adopted == nil {
 		e.introduce(plan, wished, out)
-	} else {
-		first = len(task.Adopted.Earlier)
-		if err := e.catchUp(ctx, plan, &next, task.Adopted.Earlier); err != nil {
-			return job.Outcome{}, err
-		}
+	} else if err := e.catchUp(ctx, plan, &next, task.Adopted); err != nil {
+		return job.Outcome{}, err
 	}
-	for n := first; ; n++ {
+	for n := next.pods; ; n++ {
 		e.claim(plan.JobID, n+1)
-		outcome, err := e.attempt(ctx, task, out, policies, n)
+		outcome, err := e.attempt(ctx, task, out, wished, policies, n)
 		if err == nil {
 			return outcome, nil
 		}
-		line, end := next.after(err, task.OnRemade)
+		why, end := next.after(err)
 		if end != nil {
-			return outcome, end
+			return job.Outcome{}, end
 		}
-		e.log.Info("job begins anew in another pod", zap.Int64("job", plan.JobID), zap.String("why", line))
-		out.again(line)
-		if task.Again != nil {
-			if err := task.Again(ctx, whatFor(err)); err != nil {
-				return job.Outcome{}, err
-			}
-		}
-		task.Adopted, task.Recorded = nil, nil
-		if err := e.clear(ctx, plan, n); err != nil {
+		out.again(why.line)
+		if err := e.giveUp(ctx, task, n, why); err != nil {
 			return job.Outcome{}, err
 		}
+		task.Adopted, task.Recorded = nil, nil
 	}
 }
 
@@ -86,8 +77,8 @@ type pullError struct {
 func (e *pullError) Error() string { return e.failure.Message }
 
 // attempt runs the job in its n-th pod.
-func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output, policies *policyList, n int) (outcome job.Outcome, err error) {
-	pod, err := e.pod(task.Plan, policies, n)
+func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output, wished *wishes, policies *policyList, n int) (outcome job.Outcome, err error) {
+	pod, err := e.pod(task.Plan, wished, policies, n)
 	if err != nil {
 		return job.Outcome{}, err
 	}
