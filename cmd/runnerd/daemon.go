@@ -85,9 +85,16 @@ func newDaemon(build buildInfo, path, agent string, c *config.Config, log *zap.L
 	return d, nil
 }
 
-// loadSystemID keeps the manager's identity beside the config file. Where that
-// cannot be written, as in a mounted ConfigMap, it lasts as long as the process.
+// stateDirVariable names the folder of the manager's identity, where that of the
+// config file cannot be written, as with a mounted ConfigMap.
+const stateDirVariable = "RUNNERD_STATE_DIR"
+
+// loadSystemID keeps the manager's identity in RUNNERD_STATE_DIR, or else beside
+// the config file. Where it cannot be written it lasts as long as the process.
 func loadSystemID(configPath string, log *zap.Logger) (string, error) {
+	if dir := os.Getenv(stateDirVariable); dir != "" {
+		configPath = filepath.Join(dir, "config.toml")
+	}
 	if configPath == "" {
 		dir, err := os.MkdirTemp("", product)
 		if err != nil {
