@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 REVISION ?= $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo unknown)
+COMMITTED ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)"
 
@@ -25,6 +26,37 @@ build: ## Build runnerd and runnerd-agent into bin/
 build-e2e: build ## Build the end-to-end suite as well
 	@go test -c -tags e2e -o bin/e2e.test ./test/e2e
 	@go test -c -tags e2e -o bin/executor.test ./pkg/executor/kubernetes
+
+##@ Release
+
+ARCHITECTURES ?= amd64 arm64
+
+.PHONY: programs
+programs: ## Cross-build the programs of the images into dist/bin
+	@for a in $(ARCHITECTURES); do \
+		mkdir -p dist/bin/linux_$$a; \
+		GOOS=linux GOARCH=$$a $(BUILD) -buildvcs=false -o dist/bin/linux_$$a/ ./cmd/runnerd ./cmd/runnerd-agent; \
+	done
+
+.PHONY: images
+images: programs ## Build the images with their SBOMs into dist/images (no Docker; Linux with apt)
+	@cd deploy && go build -o ../bin/images ./images
+	@bin/images build --version $(VERSION) --revision $(REVISION) --created $(COMMITTED) \
+		--programs dist/bin --out dist/images --architectures "$(ARCHITECTURES)"
+
+.PHONY: push
+push: ## Push what `make images` has built to REGISTRY=registry.example.com/ci
+	@bin/images push --from dist/images --to "$(REGISTRY)"
+
+.PHONY: stack
+stack: ## Write deploy/stack.yaml anew
+	@cd deploy && go run ./stackgen stack >stack.yaml.new && mv stack.yaml.new stack.yaml
+
+.PHONY: release
+release: ## Make archives with checksums, for the platforms that it can, in dist/release
+	@scripts/release $(VERSION) $(REVISION) $(COMMITTED)
+
+##@ Use, continued
 
 .PHONY: demo
 demo: ## Run a small pipeline on a stand-in GitLab, with jobs as processes
