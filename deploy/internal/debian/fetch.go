@@ -45,7 +45,7 @@ func (r Release) Fetch(ctx context.Context, cache, architecture string, wanted .
 	}
 	var files []string
 	for line := range strings.Lines(text) {
-		if fields := strings.Fields(line); len(fields) == 4 && strings.HasPrefix(fields[0], "'") {
+		if fields := strings.Fields(line); len(fields) >= 3 && strings.HasPrefix(fields[0], "'") {
 			files = append(files, filepath.Join(archives, fields[1]))
 		}
 	}

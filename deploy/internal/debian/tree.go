@@ -45,7 +45,7 @@ func Unpack(ctx context.Context, files []string) (*Tree, error) {
 	if err := t.configure(); err != nil {
 		return nil, err
 	}
-	return t, nil
+	return t, t.check()
 }
 
 // add puts a package into the tree.
