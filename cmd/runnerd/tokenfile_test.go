@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/zap"
-
 	"github.com/runnerd/runnerd/internal/standin"
 )
 
@@ -33,23 +31,4 @@ func TestTokenFile(t *testing.T) {
 	s.ends(s.gitlab.AddJob(standin.JobSpec{Runner: s.runner}), standin.Success, "")
 	put(other.Token())
 	s.ends(s.gitlab.AddJob(standin.JobSpec{Runner: other}), standin.Success, "")
-}
-
-// TestStateDir: the system id goes where it is told to, and not beside a config
-// file that cannot have it.
-func TestStateDir(t *testing.T) {
-	dir := t.TempDir()
-	t.Setenv(stateDirVariable, dir)
-	config := filepath.Join(t.TempDir(), "config.toml")
-	id, err := loadSystemID(config, zap.NewNop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := loadSystemID(config, zap.NewNop())
-	if err != nil || again != id {
-		t.Errorf("the second start has system id %q (%v), want %q", again, err, id)
-	}
-	if _, err := os.Stat(filepath.Join(filepath.Dir(config), ".runner_system_id")); !os.IsNotExist(err) {
-		t.Errorf("beside the config file there is a system id as well: %v", err)
-	}
 }

@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +45,7 @@ func TestInstall(t *testing.T) {
 		Script:   []string{"echo served"},
 	}), standin.Success)
 	s.caches()
+	s.handover()
 
 	s.empty()
 	after := refused(t)
@@ -67,6 +69,50 @@ func (s *installed) caches() {
 		if !strings.Contains(j.Text(), c.says) || strings.Contains(j.Text(), "WARNING") {
 			s.Errorf("log of the job has no %q, or a warning:\n%s", c.says, j.Text())
 		}
+	}
+}
+
+// handover: a job goes on, and its log is whole, when the replica that has it is
+// killed, and when all replicas are replaced as by an upgrade.
+func (s *installed) handover() {
+	s.Helper()
+	const lines = 60
+	j := s.add(standin.JobSpec{Name: "goes-on", Script: []string{fmt.Sprintf("for i in $(seq 1 %d); do echo line $i; sleep 1; done", lines)}})
+	s.prints(j, "\nline 5\n")
+	s.kubectl("--namespace", "runnerd", "delete", "pod", s.owner(j), "--grace-period=0", "--force")
+	s.prints(j, "\nline 30\n")
+	s.kubectl("--namespace", "runnerd", "rollout", "restart", "deployment/runnerd")
+	s.kubectl("--namespace", "runnerd", "rollout", "status", "deployment/runnerd", "--timeout=120s")
+	s.finish(j, standin.Success)
+	var want strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&want, "line %d\n", i+1)
+	}
+	if !strings.Contains(j.Text(), "\x1b[0;m\n"+want.String()) {
+		s.Errorf("the log does not hold all lines once and in order:\n%s", j.Text())
+	}
+}
+
+// owner returns the pod of the replica that has taken the job.
+func (s *installed) owner(j *standin.Job) string {
+	s.Helper()
+	received := regexp.MustCompile(fmt.Sprintf(`"job received".*"job":%d\b`, j.ID()))
+	for pod := range strings.FieldsSeq(s.kubectl("--namespace", "runnerd", "get", "pods", "-l", "app.kubernetes.io/component=daemon", "-o", "name")) {
+		if received.MatchString(s.kubectl("--namespace", "runnerd", "logs", pod)) {
+			return strings.TrimPrefix(pod, "pod/")
+		}
+	}
+	s.Fatalf("no replica has taken job %d; their logs:\n%s", j.ID(), s.logs())
+	return ""
+}
+
+// prints waits until the job's log at GitLab holds text.
+func (s *installed) prints(j *standin.Job, text string) {
+	s.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := j.Until(ctx, func(j *standin.Job) bool { return strings.Contains(j.Text(), text) || j.State().Final() }); err != nil || !strings.Contains(j.Text(), text) {
+		s.Fatalf("log of job %s does not hold %q (%v):\n%s\nthe daemons':\n%s", j.Name(), text, err, j.Text(), s.logs())
 	}
 }
 
