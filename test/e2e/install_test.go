@@ -76,21 +76,15 @@ func (s *installed) caches() {
 // killed, and when all replicas are replaced as by an upgrade.
 func (s *installed) handover() {
 	s.Helper()
-	const lines = 60
-	j := s.add(standin.JobSpec{Name: "goes-on", Script: []string{fmt.Sprintf("for i in $(seq 1 %d); do echo line $i; sleep 1; done", lines)}})
-	s.prints(j, "\nline 5\n")
+	const seconds = 60
+	j := s.add(counting("goes-on", seconds))
+	s.prints(j, "\nline 50\n")
 	s.kubectl("--namespace", "runnerd", "delete", "pod", s.owner(j), "--grace-period=0", "--force")
-	s.prints(j, "\nline 30\n")
+	s.prints(j, "\nline 300\n")
 	s.kubectl("--namespace", "runnerd", "rollout", "restart", "deployment/runnerd")
 	s.kubectl("--namespace", "runnerd", "rollout", "status", "deployment/runnerd", "--timeout=120s")
 	s.finish(j, standin.Success)
-	var want strings.Builder
-	for i := range lines {
-		fmt.Fprintf(&want, "line %d\n", i+1)
-	}
-	if !strings.Contains(j.Text(), "\x1b[0;m\n"+want.String()) {
-		s.Errorf("the log does not hold all lines once and in order:\n%s", j.Text())
-	}
+	checkCount(s, j, seconds*10)
 }
 
 // owner returns the pod of the replica that has taken the job.

@@ -47,7 +47,7 @@ func Encode(i Image) ([]byte, error) {
 	bom.Metadata = &cyclonedx.Metadata{Timestamp: i.Created.UTC().Format(time.RFC3339), Component: &subject}
 	bom.Components = &parts
 	var out bytes.Buffer
-	err = cyclonedx.NewBOMEncoder(&out, cyclonedx.BOMFileFormatJSON).SetPretty(true).Encode(bom)
+	err = cyclonedx.NewBOMEncoder(&out, cyclonedx.BOMFileFormatJSON).SetPretty(true).EncodeVersion(bom, cyclonedx.SpecVersion1_6) // what scanners know
 	return out.Bytes(), err
 }
 
