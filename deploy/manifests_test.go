@@ -4,12 +4,15 @@ package deploy
 import (
 	"bytes"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"sigs.k8s.io/kustomize/api/resource"
+	"sigs.k8s.io/yaml"
 
 	"github.com/runnerd/runnerd/deploy/internal/stack"
 )
@@ -119,6 +122,30 @@ func TestMetricsExist(t *testing.T) {
 			if !strings.Contains(known, `"`+name+`"`) && !strings.Contains(known, `"`+plain+`"`) {
 				t.Errorf("%s: no series %q", file, name)
 			}
+		}
+	}
+}
+
+// TestRulesAreValid: Prometheus takes the alerts.
+func TestRulesAreValid(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed; Debian's package prometheus has it")
+	}
+	for _, r := range everything(t) {
+		if r.GetKind() != "PrometheusRule" {
+			continue
+		}
+		groups, err := yaml.Marshal(find(t, r, "spec"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "rules.yaml")
+		if err := os.WriteFile(file, groups, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", file).CombinedOutput(); err != nil {
+			t.Errorf("promtool check rules: %v\n%s", err, out)
 		}
 	}
 }
