@@ -34,6 +34,7 @@ type Runner struct {
 	Executor            string   `toml:"executor"`              // [ExecutorKubernetes] or [ExecutorLocal]
 	Limit               int      `toml:"limit"`                 // jobs of this entry; 0 means as many as Config.Concurrent
 	RequestConcurrency  int      `toml:"request_concurrency"`   // job requests at the same time; 1
+	ProjectLimit        int      `toml:"project_limit"`         // running jobs of one project; 0 means no limit
 	StrictCheckInterval bool     `toml:"strict_check_interval"` // wait for check_interval after a job as well
 	BuildsDir           string   `toml:"builds_dir"`            // absolute path in the pod; "/builds"
 	CloneURL            string   `toml:"clone_url"`             // replaces scheme, host and path prefix of the clone URL

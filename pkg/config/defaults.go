@@ -49,6 +49,7 @@ func (r *Runner) setDefaults() {
 
 func (k *Kubernetes) setDefaults() {
 	k.PollTimeout = defaultPollTimeout
+	k.PauseOnQuota, k.PauseOnUnschedulable = true, 1
 }
 
 func (p *Policy) setDefaults() {

@@ -73,6 +73,7 @@ func (r *Runner) Adopt(ctx context.Context, left Left) {
 	report, stop := linger(ctx, r.ReportTimeout)
 	defer stop()
 	a.observer, a.stop = r.Observe(p.Job), stop
+	defer r.places.seize(p.Job.ProjectID)()
 	r.finish(ctx, report, stop, a, func() (*job.Outcome, error) { return a.goOn(ctx, left.started, verdict) })
 }
 

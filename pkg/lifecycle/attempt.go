@@ -108,6 +108,11 @@ func (a *attempt) execute(ctx context.Context, planErr error, verdict trace.Verd
 		return job.Outcome{}, job.Failf(job.JobCanceled, "canceled before it started")
 	}
 	return a.conduct(ctx, func(ctx context.Context, signals chan job.Signal) (job.Outcome, error) {
+		release, err := a.place(ctx, signals)
+		if err != nil {
+			return job.Outcome{}, err
+		}
+		defer release()
 		if err := a.resolveSecrets(ctx, a.lines, signals); err != nil {
 			return job.Outcome{}, err
 		}

@@ -34,6 +34,10 @@ type Options struct {
 	// removed: a finished pod uses nothing but its name. Wait then waits.
 	RemoveLater bool
 
+	// ProjectLimit is how many jobs of one project may run at once; 0 means no limit.
+	// Those beyond it wait, before anything is made for them.
+	ProjectLimit int
+
 	// ReportTimeout is how long the end of a job may take to reach GitLab when
 	// the process has been asked to stop.
 	ReportTimeout time.Duration
@@ -51,12 +55,13 @@ type Observer interface {
 type Runner struct {
 	Options
 	recorder executor.Recorder // nil: no process can go on with a job of another
+	places   *places
 	removing sync.WaitGroup
 }
 
 // New returns a Runner. It starts nothing.
 func New(o Options) *Runner {
-	r := &Runner{Options: o}
+	r := &Runner{Options: o, places: newPlaces(o.ProjectLimit)}
 	r.recorder, _ = o.Executor.(executor.Recorder)
 	return r
 }

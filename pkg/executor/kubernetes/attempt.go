@@ -130,6 +130,9 @@ func (a *attempt) create(ctx context.Context, pod *corev1.Pod, record func(conte
 			return
 		}
 		created, err := a.e.createPod(inner, pod, a.slow("create pod"))
+		if err == nil {
+			a.e.made(a.plan, created)
+		}
 		done <- result{created, err}
 	})
 	for {
@@ -152,14 +155,25 @@ func (a *attempt) create(ctx context.Context, pod *corev1.Pod, record func(conte
 	}
 }
 
-// slow returns a note for requests that have to be repeated.
+// slow returns a note for requests that have to be repeated. The job's log says once
+// what it waits for, and again when that is something else.
 func (a *attempt) slow(what string) func(error) {
-	noted := false
+	var mu sync.Mutex
+	noted, cluster := "", false
 	return func(err error) {
 		a.log.Warn(what+": trying again", zap.Error(err))
-		if !noted {
+		mu.Lock()
+		defer mu.Unlock()
+		switch quota := quotaWait(err); {
+		case quota != "":
+			a.e.room.refuse(a.plan.JobID, tidy(err.Error()))
+			if quota != noted {
+				a.out.info(fmt.Sprintf("Waiting for room in the quota of namespace %s (%s): %s", a.view.namespace, what, quota))
+				noted = quota
+			}
+		case !cluster:
 			a.out.warn(fmt.Sprintf("Waiting for the cluster (%s): %s", what, tidy(err.Error())))
-			noted = true
+			cluster = true
 		}
 	}
 }
