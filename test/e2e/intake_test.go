@@ -103,7 +103,7 @@ func TestProjectLimit(t *testing.T) {
 	first := s.add(standin.JobSpec{Name: "first", Script: []string{"echo the script runs", "sleep 300"}})
 	s.until(first, "its script", logHas("\nthe script runs\n"))
 	second := s.add(standin.JobSpec{Name: "second", Script: []string{"echo the script runs"}})
-	const waits = "\nWaiting: project group/hello has 1 of at most 1 jobs running on this runner\n"
+	const waits = "Waiting: project group/hello has 1 of at most 1 jobs running on this runner"
 	s.until(second, "what it waits for", logHas(waits))
 	s.untilPaused("project_limit")
 	if s.pod(second) != nil {
