@@ -91,6 +91,7 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 		Trace:   trace.Options{API: client, Budget: d.budget},
 		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
 		Log:     e.log, RemoveLater: e.pods != nil, ProjectLimit: r.ProjectLimit,
+		TwoPhase: e.pods != nil && r.TwoPhase == config.TwoPhaseAuto,
 		// A tenth is left for what comes behind the report.
 		ReportTimeout: s.shutdownTimeout - s.shutdownTimeout/10,
 	})

@@ -36,6 +36,11 @@ func (o *observer) Stage(name string) {
 
 func (o *observer) Remade() { o.metrics.Remade() }
 
+func (o *observer) GaveBack(why string) {
+	o.metrics.GaveBack(why)
+	o.status.Delete(o.shown.ID)
+}
+
 func (o *observer) Finish(reason job.Reason) {
 	o.metrics.Finish(string(reason))
 	o.status.Delete(o.shown.ID)

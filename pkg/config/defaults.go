@@ -36,6 +36,7 @@ func (c *Config) setDefaults() {
 
 func (r *Runner) setDefaults() {
 	r.RequestConcurrency = 1
+	r.TwoPhase = TwoPhaseOff
 	r.BuildsDir = "/builds"
 	r.OutputLimitKiB = defaultOutputLimitKiB
 	r.UnhealthyRequestsLimit = defaultUnhealthyLimit
@@ -80,6 +81,7 @@ func (c *Config) normalize() {
 }
 
 func (r *Runner) normalize(labels map[string]string) {
+	r.TwoPhase = orElse(r.TwoPhase, TwoPhaseOff)
 	if r.RequestConcurrency <= 0 {
 		r.RequestConcurrency = 1
 	}

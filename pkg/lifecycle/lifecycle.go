@@ -38,6 +38,10 @@ type Options struct {
 	// Those beyond it wait, before anything is made for them.
 	ProjectLimit int
 
+	// TwoPhase has GitLab keep a job pending until it is placed, where GitLab can and
+	// the executor calls Placed.
+	TwoPhase bool
+
 	// ReportTimeout is how long the end of a job may take to reach GitLab when
 	// the process has been asked to stop.
 	ReportTimeout time.Duration
@@ -49,6 +53,7 @@ type Observer interface {
 	Stage(name string)
 	Remade()                  // what the job ran in was lost before its script began, and is made anew
 	Finish(reason job.Reason) // the reason as runnerd sees it; empty for success
+	GaveBack(why string)      // instead of Finish: GitLab has the job again, for a reason as in executor.FullError, or "stop"
 }
 
 // A Runner runs the jobs of one [[runners]] entry. It is safe for concurrent use.
@@ -56,12 +61,13 @@ type Runner struct {
 	Options
 	recorder executor.Recorder // nil: no process can go on with a job of another
 	places   *places
+	holds    holder
 	removing sync.WaitGroup
 }
 
 // New returns a Runner. It starts nothing.
 func New(o Options) *Runner {
-	r := &Runner{Options: o, places: newPlaces(o.ProjectLimit)}
+	r := &Runner{Options: o, places: newPlaces(o.ProjectLimit), holds: holder{wanted: o.TwoPhase}}
 	r.recorder, _ = o.Executor.(executor.Recorder)
 	return r
 }
@@ -107,7 +113,7 @@ func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 	report, stop := linger(ctx, r.ReportTimeout)
 	defer stop()
 	t := r.trace(j, a.plan, false, log)
-	verdict, err := acknowledge(report, t)
+	verdict, err := r.accept(report, a, t)
 	if err != nil {
 		log.Warn("job not acknowledged; going on", zap.Error(err))
 	}

@@ -112,7 +112,9 @@ func TestHoldThroughAnOutage(t *testing.T) {
 		tr, ended := hold(t, s)
 		time.Sleep(time.Minute)
 		s.checkStates(job.Pending)
-		s.set(func() { s.faults = []fault{{drop: true}, {answer: job.Answer{Status: http.StatusTooManyRequests}}, {lose: true}} })
+		s.set(func() {
+			s.faults = []fault{{drop: true}, {answer: job.Answer{Status: http.StatusTooManyRequests}}, {lose: true}}
+		})
 		if err := tr.Confirm(t.Context()); err != nil {
 			t.Errorf("Confirm: %v", err)
 		}

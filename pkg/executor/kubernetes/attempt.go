@@ -29,7 +29,8 @@ type attempt struct {
 	log   *zap.Logger
 
 	follower   *follower
-	adopted    *executor.Adoption // another process has begun the job; nil: none has
+	adopted    *executor.Adoption          // another process has begun the job; nil: none has
+	placed     func(context.Context) error // nil: nobody wants to know, or somebody does already
 	signals    <-chan job.Signal
 	cancelSent chan struct{}   // closed when the pod's annotation says cancel
 	canceling  <-chan struct{} // closed when the helper has seen it
@@ -86,7 +87,7 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 			},
 			resend: e.resender(view),
 		},
-		adopted: task.Adopted, signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps,
+		adopted: task.Adopted, placed: task.Placed, signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps,
 		begun: time.Now(), troubles: map[string]time.Time{},
 	}
 }

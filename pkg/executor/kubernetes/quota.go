@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +16,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/runnerd/runnerd/pkg/executor"
+	"github.com/runnerd/runnerd/pkg/job"
 )
 
 const (
@@ -230,6 +234,14 @@ func usualPod(s *settings) *corev1.Pod {
 		pod.Spec.Resources = s.pod.DeepCopy()
 	}
 	return pod
+}
+
+// unplaced marks a failure for which the quota is the cause.
+func unplaced(err, failed error) error {
+	if failure, ok := errors.AsType[*job.Failure](failed); ok && overQuota(err) {
+		return &executor.UnplacedError{For: executor.FullQuota, Failure: failure}
+	}
+	return failed
 }
 
 // quotaWait is what a refusal for the quota says, without what changes all the time:
