@@ -90,12 +90,13 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 		Plan: plan, SystemID: d.systemID, Judge: verdicts, Executor: place, Caches: e.caches.of(), Secrets: secrets,
 		Trace:   trace.Options{API: client, Budget: d.budget},
 		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
-		Log:     e.log, RemoveLater: e.pods != nil,
+		Log:     e.log, RemoveLater: e.pods != nil, ProjectLimit: r.ProjectLimit,
+		TwoPhase: e.pods != nil && r.TwoPhase == config.TwoPhaseAuto,
 		// A tenth is left for what comes behind the report.
 		ReportTimeout: s.shutdownTimeout - s.shutdownTimeout/10,
 	})
 	e.poller = poller.New(poller.Options{
-		Source: client, Handler: handler{e}, Slots: d.slots, Metrics: d.polling, Log: d.log,
+		Source: client, Handler: handler{e}, Slots: d.slots, Room: e.runner.Room, Metrics: d.polling, Log: d.log,
 		Labels: poller.Labels{Runner: id.ShortToken, RunnerName: id.Name, SystemID: id.SystemID},
 		Settings: poller.Settings{
 			Limit: r.Limit, RequestConcurrency: r.RequestConcurrency,

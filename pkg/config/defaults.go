@@ -36,6 +36,7 @@ func (c *Config) setDefaults() {
 
 func (r *Runner) setDefaults() {
 	r.RequestConcurrency = 1
+	r.TwoPhase = TwoPhaseOff
 	r.BuildsDir = "/builds"
 	r.OutputLimitKiB = defaultOutputLimitKiB
 	r.UnhealthyRequestsLimit = defaultUnhealthyLimit
@@ -49,6 +50,7 @@ func (r *Runner) setDefaults() {
 
 func (k *Kubernetes) setDefaults() {
 	k.PollTimeout = defaultPollTimeout
+	k.PauseOnQuota, k.PauseOnUnschedulable = true, 1
 }
 
 func (p *Policy) setDefaults() {
@@ -79,6 +81,7 @@ func (c *Config) normalize() {
 }
 
 func (r *Runner) normalize(labels map[string]string) {
+	r.TwoPhase = orElse(r.TwoPhase, TwoPhaseOff)
 	if r.RequestConcurrency <= 0 {
 		r.RequestConcurrency = 1
 	}

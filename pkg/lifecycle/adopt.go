@@ -54,7 +54,7 @@ func (r *Runner) Adopt(ctx context.Context, left Left) {
 	log := r.Log.With(zap.Int64("job", p.Job.ID), zap.Int64("project", p.Job.ProjectID))
 	log.Info("job adopted", zap.String("name", p.Job.Name), zap.Time("received", p.Received), zap.Bool("started", left.started != ""), zap.Bool("ended", p.End != nil))
 	a := &attempt{runner: r, job: p.Job, plan: p.Plan, past: p, ran: true, entries: p.next}
-	ctx, report, stop := a.begin(ctx, log)
+	ctx, report, stop := a.open(ctx, log)
 	defer stop()
 	a.received = p.Received
 	verdict, err := a.trace.Resume(ctx, p.pieces[0].Text)
@@ -73,6 +73,7 @@ func (r *Runner) Adopt(ctx context.Context, left Left) {
 	}
 	a.observer = r.Observe(p.Job)
 	a.observer.Adopted()
+	defer r.places.seize(p.Job.ProjectID)()
 	r.finish(ctx, report, a, func() (*job.Outcome, error) { return a.goOn(ctx, left.started, verdict) })
 }
 
