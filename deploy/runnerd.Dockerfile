@@ -28,7 +28,7 @@ COPY --from=build /out/ /
 # As a number, so that runAsNonRoot can check it.
 USER 65532:65532
 EXPOSE 9252
-# SIGTERM, the default, interrupts running jobs. To let them finish instead, set
-# lifecycle.stopSignal to SIGQUIT and a long grace period in the pod's spec.
+# SIGTERM, the default, lets go of the jobs in pods; the next runnerd, or another
+# replica, goes on with them.
 ENTRYPOINT ["/usr/bin/runnerd"]
 CMD ["run"]
