@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/runnerd/runnerd/pkg/job"
 )
@@ -21,6 +22,10 @@ type Recorder interface {
 	// Records returns the records of jobs that no Remove has ended, and claims
 	// these jobs: nothing of them is swept. Remove ends a record before all else.
 	Records(ctx context.Context) ([]Record, error)
+
+	// Ended returns when what the job was last begun in (see [Record]) has ended, as
+	// far as is known: the zero time while it runs. It does not block.
+	Ended(plan *job.Plan, started string) time.Time
 }
 
 // A Record is what an earlier process has written down of a job.
