@@ -45,6 +45,7 @@ type Runner struct {
 	UnhealthyRequestsLimit int      `toml:"unhealthy_requests_limit"`            // failed job requests in a row until a pause; 3
 	UnhealthyInterval      Duration `toml:"unhealthy_interval"`                  // the pause; 60m
 	FinalUpdateRetryLimit  int      `toml:"job_status_final_update_retry_limit"` // tries to report a job's end; 10
+	FinalUpdateTimeout     Duration `toml:"job_status_final_update_timeout"`     // how long GitLab may be away until a job's result is given up; 24h
 
 	PreGetSourcesScript  string   `toml:"pre_get_sources_script"`
 	PostGetSourcesScript string   `toml:"post_get_sources_script"`
