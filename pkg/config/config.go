@@ -24,7 +24,8 @@ type Runner struct {
 	Name            string     `toml:"name"` // in log lines and metrics
 	URL             string     `toml:"url"`  // of GitLab; ${NAME} stands for an environment variable
 	ID              int64      `toml:"id"`
-	Token           job.Secret `toml:"token"` // runner authentication token; ${NAME} as in URL
+	Token           job.Secret `toml:"token"`      // runner authentication token; ${NAME} as in URL
+	TokenFile       string     `toml:"token_file"` // or the file that holds it, such as a mounted Secret; read by Parse, into Token
 	TokenObtainedAt time.Time  `toml:"token_obtained_at"`
 	TokenExpiresAt  time.Time  `toml:"token_expires_at"` // zero: the token does not expire
 	TLSCAFile       string     `toml:"tls-ca-file"`      // PEM; "" means certs/<host>.crt beside the file, or the system's
