@@ -9,6 +9,7 @@ import (
 // A Config is a whole config.toml, complete with defaults and found valid.
 type Config struct {
 	Concurrent       int               `toml:"concurrent"`         // jobs at the same time in this process; 1
+	ConcurrentTotal  int               `toml:"concurrent_total"`   // jobs at the same time in all replicas together; 0: any number
 	CheckInterval    Seconds           `toml:"check_interval"`     // between two questions for a job; 3 s
 	LogLevel         string            `toml:"log_level"`          // panic, fatal, error, warning, info or debug; "info"
 	LogFormat        string            `toml:"log_format"`         // runner, text or json; "runner"
