@@ -15,9 +15,6 @@ import (
 func (a *attempt) conduct(process context.Context, run func(context.Context, chan job.Signal) (job.Outcome, error)) (job.Outcome, error) {
 	ctx, cancel := context.WithCancelCause(process)
 	defer cancel(nil)
-	// The agent keeps the job's timeout; this is for the case that it cannot.
-	ctx, stop := context.WithDeadlineCause(ctx, a.deadline(), errDeadline)
-	defer stop()
 	// A log that waits for GitLab would hold up a process that lets go of the job.
 	defer context.AfterFunc(process, func() {
 		if a.detaching(process) {
@@ -28,10 +25,33 @@ func (a *attempt) conduct(process context.Context, run func(context.Context, cha
 	var helpers sync.WaitGroup
 	helpers.Go(func() { forward(ctx, a.trace.Signals(), signals, cancel) })
 	helpers.Go(func() { a.lookAtLines(ctx) })
+	helpers.Go(func() { a.keepTime(ctx, cancel) })
 	defer helpers.Wait()
 	defer cancel(nil)
 	outcome, err := run(ctx, signals)
 	return outcome, a.interrupted(process, err)
+}
+
+// keepTime ends the job when its time is up. The agent keeps the job's timeout; this
+// is for the case that it cannot. While GitLab is behind, and the log is not read on
+// for that, the job's end may wait unread in the pod.
+func (a *attempt) keepTime(ctx context.Context, end context.CancelCauseFunc) {
+	deadline := a.deadline()
+	for {
+		timer := time.NewTimer(time.Until(deadline))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		if later := a.trace.Blocked().Add(deadlineSlack); later.After(time.Now()) {
+			deadline = later
+			continue
+		}
+		end(errDeadline)
+		return
+	}
 }
 
 // deadline is when the job is ended. Another process's job may have ended within
