@@ -51,6 +51,7 @@ func (r *Runner) setDefaults() {
 
 func (k *Kubernetes) setDefaults() {
 	k.PollTimeout = defaultPollTimeout
+	k.DoNotDisrupt = true
 }
 
 func (p *Policy) setDefaults() {
