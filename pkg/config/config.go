@@ -34,6 +34,8 @@ type Runner struct {
 	Executor            string   `toml:"executor"`              // [ExecutorKubernetes] or [ExecutorLocal]
 	Limit               int      `toml:"limit"`                 // jobs of this entry; 0 means as many as Config.Concurrent
 	RequestConcurrency  int      `toml:"request_concurrency"`   // job requests at the same time; 1
+	ProjectLimit        int      `toml:"project_limit"`         // running jobs of one project; 0 means no limit
+	TwoPhase            string   `toml:"two_phase"`             // off, or auto: GitLab keeps a job pending until it is placed, where it can
 	StrictCheckInterval bool     `toml:"strict_check_interval"` // wait for check_interval after a job as well
 	BuildsDir           string   `toml:"builds_dir"`            // absolute path in the pod; "/builds"
 	CloneURL            string   `toml:"clone_url"`             // replaces scheme, host and path prefix of the clone URL
@@ -67,6 +69,12 @@ type Artifact struct {
 	UploadTimeout         Duration `toml:"upload_timeout"`          // of one try, from its first byte to GitLab's answer; 1h
 	ResponseHeaderTimeout Duration `toml:"response_header_timeout"` // until GitLab answers, once it has all; 10m
 }
+
+// Whether jobs are accepted in two phases.
+const (
+	TwoPhaseOff  = "off"
+	TwoPhaseAuto = "auto"
+)
 
 // The executors.
 const (

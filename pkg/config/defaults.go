@@ -37,6 +37,7 @@ func (c *Config) setDefaults() {
 
 func (r *Runner) setDefaults() {
 	r.RequestConcurrency = 1
+	r.TwoPhase = TwoPhaseOff
 	r.BuildsDir = "/builds"
 	r.OutputLimitKiB = defaultOutputLimitKiB
 	r.UnhealthyRequestsLimit = defaultUnhealthyLimit
@@ -52,6 +53,7 @@ func (r *Runner) setDefaults() {
 func (k *Kubernetes) setDefaults() {
 	k.PollTimeout = defaultPollTimeout
 	k.DoNotDisrupt = true
+	k.PauseOnQuota, k.PauseOnUnschedulable = true, 1
 }
 
 func (p *Policy) setDefaults() {
@@ -82,6 +84,7 @@ func (c *Config) normalize() {
 }
 
 func (r *Runner) normalize(labels map[string]string) {
+	r.TwoPhase = orElse(r.TwoPhase, TwoPhaseOff)
 	if r.RequestConcurrency <= 0 {
 		r.RequestConcurrency = 1
 	}

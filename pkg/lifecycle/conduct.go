@@ -15,6 +15,13 @@ import (
 func (a *attempt) conduct(process context.Context, run func(context.Context, chan job.Signal) (job.Outcome, error)) (job.Outcome, error) {
 	ctx, cancel := context.WithCancelCause(process)
 	defer cancel(nil)
+	limit := time.NewTimer(time.Until(a.deadline()))
+	defer limit.Stop()
+	a.begin = func() {}
+	if a.held { // its time has not begun; poll_timeout bounds what comes before
+		limit.Stop()
+		a.begin = sync.OnceFunc(func() { limit.Reset(a.job.Timeout + deadlineSlack) })
+	}
 	// A log that waits for GitLab would hold up a process that lets go of the job.
 	defer context.AfterFunc(process, func() {
 		if a.detaching(process) {
@@ -25,7 +32,7 @@ func (a *attempt) conduct(process context.Context, run func(context.Context, cha
 	var helpers sync.WaitGroup
 	helpers.Go(func() { forward(ctx, a.trace.Signals(), signals, cancel) })
 	helpers.Go(func() { a.lookAtLines(ctx) })
-	helpers.Go(func() { a.keepTime(ctx, cancel) })
+	helpers.Go(func() { a.keepTime(ctx, limit, cancel) })
 	defer helpers.Wait()
 	defer cancel(nil)
 	outcome, err := run(ctx, signals)
@@ -35,22 +42,19 @@ func (a *attempt) conduct(process context.Context, run func(context.Context, cha
 // keepTime ends the job when its time is up. The agent keeps the job's timeout; this
 // is for the case that it cannot. While GitLab is behind, and the log is not read on
 // for that, the job's end may wait unread in the pod.
-func (a *attempt) keepTime(ctx context.Context, end context.CancelCauseFunc) {
-	deadline := a.deadline()
+func (a *attempt) keepTime(ctx context.Context, limit *time.Timer, end context.CancelCauseFunc) {
 	for {
-		timer := time.NewTimer(time.Until(deadline))
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return
-		case <-timer.C:
+		case <-limit.C:
 		}
-		if later := a.trace.Blocked().Add(deadlineSlack); later.After(time.Now()) {
-			deadline = later
-			continue
+		left := time.Until(a.trace.Blocked().Add(deadlineSlack))
+		if left <= 0 {
+			end(errDeadline)
+			return
 		}
-		end(errDeadline)
-		return
+		limit.Reset(left)
 	}
 }
 

@@ -35,7 +35,7 @@ func TestTimeWaitsForGitLab(t *testing.T) {
 		ctx, end := context.WithCancelCause(t.Context())
 		defer end(nil)
 		a := &attempt{trace: tr, job: &job.Job{Timeout: time.Minute}, received: time.Now()}
-		go a.keepTime(ctx, end)
+		go a.keepTime(ctx, time.NewTimer(time.Until(a.deadline())), end)
 		time.Sleep(5 * time.Hour)
 		synctest.Wait()
 		if ctx.Err() != nil {

@@ -111,6 +111,7 @@ func (t *Trace) deliver(run context.Context, f *finish) error {
 	defer context.AfterFunc(f.ctx, func() { cancel(context.Cause(f.ctx)) })()
 
 	t.failures = 0
+	t.release()
 	refusals := 0
 	for {
 		if err := t.wait(ctx, time.Until(t.notBefore)); err != nil {

@@ -74,6 +74,7 @@ type Trace struct {
 	ends    func() time.Time // see Ends; may be nil
 	wake    chan struct{}    // there is something new for Run; capacity 1
 	ended   chan struct{}    // closed when Run has ended
+	running chan struct{}    // closed when GitLab knows that the job runs
 
 	mu        sync.Mutex
 	room      sync.Cond // Write waits here
@@ -84,6 +85,7 @@ type Trace struct {
 	broken    error     // why no more of the log can be sent
 	final     *finish   // set by Finish
 	over      bool      // GitLab does not want to hear of the job
+	held      bool      // GitLab shall keep the job pending
 	stopped   error     // why Run has ended
 	blocked   bool      // Write waits
 	unblocked time.Time // when it last had waited
@@ -91,6 +93,7 @@ type Trace struct {
 	// The rest belongs to the goroutine that talks to GitLab: the one of
 	// Acknowledge, then that of Run.
 	acknowledged bool
+	wasHeld      bool // when it was last looked
 	canceling    bool
 	interval     time.Duration
 	lastPatch    time.Time // end of the last one
@@ -116,7 +119,7 @@ func New(o Options) *Trace {
 	}
 	t := &Trace{
 		o: o, log: o.Log.With(zap.Int64("job", o.Job.ID)),
-		signals: make(chan job.Signal, 2), wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		signals: make(chan job.Signal, 2), wake: make(chan struct{}, 1), ended: make(chan struct{}), running: make(chan struct{}),
 		pending:  buffer{memory: o.BufferBytes, disk: o.SpillBytes, dir: o.SpillDir},
 		interval: defaultInterval, chunkMax: maxChunk,
 	}

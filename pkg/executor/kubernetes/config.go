@@ -4,6 +4,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/runnerd/runnerd/pkg/lease"
 )
 
 // Config is what an operator decides about job pods: the keys of
@@ -65,6 +67,12 @@ type Config struct {
 	// build run; 0 is 3 minutes.
 	PollTimeout time.Duration
 
+	// PauseOnQuota has Room look at the quotas of Namespace. PauseOnUnschedulable is
+	// how many pods have to wait for a node until it says that there is no room; 0
+	// is any number.
+	PauseOnQuota         bool
+	PauseOnUnschedulable int
+
 	// TerminationGracePeriod is what the cluster gives the pod when it wants it
 	// gone: terminationGracePeriodSeconds. 0 leaves it to the cluster (30 s).
 	TerminationGracePeriod time.Duration
@@ -93,6 +101,12 @@ type Identity struct {
 	RunnerName string
 	ShortToken string // of the runner entry
 	GitLabURL  string
+
+	// Lease shows other managers of the runner that this one lives; nil: there are
+	// none.
+	Lease *lease.Keeper
+	// Claims are those of the whole process; nil: this executor is its only one.
+	Claims *Claims
 }
 
 // Defaults of Config, and bounds that no key changes.

@@ -48,7 +48,7 @@ func (e *Executor) createSecret(ctx context.Context, secret *corev1.Secret, note
 		}
 		return err
 	})
-	return ctxOr(ctx, err, func() error { return refusal(fmt.Sprintf("create Secret %q", secret.Name), err) })
+	return ctxOr(ctx, err, func() error { return unplaced(err, refusal(fmt.Sprintf("create Secret %q", secret.Name), err)) })
 }
 
 // createPod creates the pod, or finds the one that an earlier try has created.
@@ -69,12 +69,15 @@ func (e *Executor) createPod(ctx context.Context, pod *corev1.Pod, note func(err
 			return err
 		case created.DeletionTimestamp != nil:
 			return errBeingDeleted
-		case created.Labels[labelJob] != pod.Labels[labelJob] || created.Labels[labelManager] != pod.Labels[labelManager]:
-			return job.Failf(job.RunnerSystemFailure, "create pod %q: another job or manager has one of that name", pod.Name)
+		case created.Labels[labelJob] != pod.Labels[labelJob]:
+			return job.Failf(job.RunnerSystemFailure, "create pod %q: another job has one of that name", pod.Name)
+		case created.Labels[labelManager] != pod.Labels[labelManager]:
+			// Of a manager that was taken for dead, just before it knew.
+			return e.relabel(ctx, created.Namespace, jobOf(created.Labels))
 		}
 		return nil
 	})
-	return created, ctxOr(ctx, err, func() error { return refusal(fmt.Sprintf("create pod %q", pod.Name), err) })
+	return created, ctxOr(ctx, err, func() error { return unplaced(err, refusal(fmt.Sprintf("create pod %q", pod.Name), err)) })
 }
 
 // ctxOr returns nil for nil, the cause of an ended ctx, or else other().

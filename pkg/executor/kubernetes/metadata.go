@@ -25,6 +25,7 @@ const (
 	annotationStarted = "runnerd.io/started" // on a record: the pod that has been made and let through
 
 	annotationSignal = "runnerd.io/signal"     // a file in the helper: "cancel" or "stop"
+	annotationGo     = "runnerd.io/go"         // a file in the helper: a job that is held may begin
 	annotationKeep   = "runnerd.io/keep-until" // until when a failed job's pod stays (RFC 3339)
 	annotationResend = "runnerd.io/resend"     // a file in the helper: the first frame to write again
 )
@@ -32,6 +33,11 @@ const (
 // selector finds the pods and Secrets of one runner entry of one manager.
 func selector(id Identity) string {
 	return labels.Set{labelManager: labelValue(id.SystemID), labelRunner: labelValue(id.ShortToken)}.String()
+}
+
+// sharedSelector finds those of all its managers.
+func sharedSelector(id Identity) string {
+	return labels.Set{labelRunner: labelValue(id.ShortToken)}.String()
 }
 
 // metadata returns name, labels and annotations of a job's pod. The keys are
