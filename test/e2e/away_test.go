@@ -97,12 +97,14 @@ func outlive(t *testing.T, gitlab standin.Options, outages []outage) {
 	for i, o := range outages {
 		jobs[i] = s.add(standin.JobSpec{Name: o.name, Script: []string{"echo begun; sleep 6", countCommand}})
 	}
+	early := s.withhold("success")
 	for i, o := range outages {
 		s.until(jobs[i], "its script", logHas("\nbegun\n"))
 		fault := o.fault
 		fault.Job, fault.Times = jobs[i].ID(), -1
 		faults[i] = s.gitlab.Inject(fault)
 	}
+	early.Remove()
 	wait(t, "all results to wait for GitLab", func() bool { return s.metric(undelivered) == float64(len(outages)) })
 	for i, o := range outages {
 		wait(t, o.name+" to be met often enough", func() bool { return faults[i].Hits() >= o.hits })
@@ -124,6 +126,11 @@ func outlive(t *testing.T, gitlab standin.Options, outages []outage) {
 		}
 	}
 	wait(t, "no result to wait any more", func() bool { return s.metric(undelivered) == 0 && s.metric(unconfirmed) == 0 })
+}
+
+// withhold keeps the results of jobs that end too early for their test.
+func (s *site) withhold(state string) *standin.Injected {
+	return s.gitlab.Inject(standin.Fault{Endpoint: standin.UpdateJob, State: state, Times: -1, Status: http.StatusServiceUnavailable})
 }
 
 func commandLine(command string) string { return "\x1b[32;1m$ " + command + "\x1b[0;m\n" }
@@ -181,10 +188,12 @@ func TestGitLabAwayAcrossRestarts(t *testing.T) {
 	k := &killed{site: start(t, options{})}
 	over := k.add(standin.JobSpec{Name: "over", Script: []string{"echo begun; sleep 2", "exit 3"}})
 	goesOn := k.add(standin.JobSpec{Name: "goes on", Script: []string{"echo begun; sleep 30", countCommand}})
+	early := k.withhold("failed")
 	for _, j := range []*standin.Job{over, goesOn} {
 		k.until(j, "its script", logHas("\nbegun\n"))
 	}
 	fault := k.gitlab.Inject(standin.Fault{Times: -1, Status: http.StatusServiceUnavailable, Body: "<html>maintenance</html>"})
+	early.Remove()
 	waiting := func(n float64) {
 		t.Helper()
 		wait(t, fmt.Sprintf("%v results to wait for GitLab", n), func() bool { return k.metric(undelivered) == n })
