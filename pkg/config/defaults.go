@@ -52,6 +52,7 @@ func (r *Runner) setDefaults() {
 
 func (k *Kubernetes) setDefaults() {
 	k.PollTimeout = defaultPollTimeout
+	k.DoNotDisrupt = true
 	k.PauseOnQuota, k.PauseOnUnschedulable = true, 1
 }
 

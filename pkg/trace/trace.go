@@ -87,6 +87,8 @@ type Trace struct {
 	over      bool      // GitLab does not want to hear of the job
 	held      bool      // GitLab shall keep the job pending
 	stopped   error     // why Run has ended
+	blocked   bool      // Write waits
+	unblocked time.Time // when it last had waited
 
 	// The rest belongs to the goroutine that talks to GitLab: the one of
 	// Acknowledge, then that of Run.
@@ -137,6 +139,17 @@ func (t *Trace) Sent() int64 {
 	return t.confirmed
 }
 
+// Blocked returns when Write last had to wait for GitLab: now if it does, the zero
+// time if it never had to.
+func (t *Trace) Blocked() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.blocked {
+		return time.Now()
+	}
+	return t.unblocked
+}
+
 // Write takes bytes of the log. It blocks while the buffer is full. It returns
 // [ErrOver] once GitLab has given up the job, and [ErrStopped] once Run has
 // ended. When the log cannot be sent any more (see [Trace.Finish]), the bytes
@@ -154,7 +167,9 @@ func (t *Trace) Write(p []byte) (int, error) {
 		}
 		n := t.take(p[done:])
 		if n == 0 {
+			t.blocked = true
 			t.room.Wait()
+			t.blocked, t.unblocked = false, time.Now()
 			continue
 		}
 		t.crc = crc32.Update(t.crc, crc32.IEEETable, p[done:done+n])
