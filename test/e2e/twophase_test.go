@@ -57,7 +57,7 @@ func TestTwoPhase(t *testing.T) {
 // TestTwoPhaseGiveBack: a job that finds no room within poll_timeout is GitLab's
 // again, and its retry is taken when there is room.
 func TestTwoPhaseGiveBack(t *testing.T) {
-	s := start(t, twoPhase(20*time.Second, "poll_timeout = 5"))
+	s := start(t, twoPhase(20*time.Second, "poll_timeout = 20"))
 	j := s.add(standin.JobSpec{Name: "given back", Script: []string{"echo the script runs"}})
 	pod := s.unplaced(j)
 	s.gone(pod)
