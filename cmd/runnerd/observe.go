@@ -36,6 +36,13 @@ func (o *observer) Stage(name string) {
 
 func (o *observer) Remade() { o.metrics.Remade() }
 
+func (o *observer) Adopted() { o.metrics.Adopted() }
+
+func (o *observer) Leave() {
+	o.metrics.Leave()
+	o.status.Delete(o.shown.ID)
+}
+
 func (o *observer) GaveBack(why string) {
 	o.metrics.GaveBack(why)
 	o.status.Delete(o.shown.ID)

@@ -18,6 +18,7 @@ const (
 	FullQuota         = "quota"         // of the namespace
 	FullUnschedulable = "unschedulable" // pods wait for a node
 	FullProject       = "project_limit" // a job waits for others of its project
+	FullLease         = "lease"         // other replicas may take this process for dead
 )
 
 // A FullError says why no further job should be taken.

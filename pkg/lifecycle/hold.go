@@ -38,20 +38,20 @@ func (h *holder) refused() {
 }
 
 // accept tells GitLab that the job has come: that it runs, or that it is to be held.
-func (r *Runner) accept(ctx context.Context, a *attempt, t *trace.Trace) (trace.Verdict, error) {
+func (r *Runner) accept(ctx context.Context, a *attempt) (trace.Verdict, error) {
 	if a.plan == nil || !r.holds.asks() {
-		return acknowledge(ctx, t)
+		return acknowledge(ctx, a.trace)
 	}
 	asking, cancel := context.WithTimeout(ctx, acknowledgeTimeout)
 	defer cancel()
-	verdict, held, err := t.Hold(asking)
+	verdict, held, err := a.trace.Hold(asking)
 	if held {
 		a.held = true
 		return verdict, err
 	}
 	r.Log.Info("GitLab does not hold jobs (two-phase commit): they run from the moment they are taken", zap.Duration("asking_again_after", holdAgain))
 	r.holds.refused()
-	return acknowledge(ctx, t)
+	return acknowledge(ctx, a.trace)
 }
 
 // placed is called by the executor: it is certain where the job runs. The job's time

@@ -67,7 +67,7 @@ func start(t testing.TB, o options) *site {
 	if o.concurrent == 0 {
 		o.concurrent = 4
 	}
-	o.gitlab.RequestConcurrency, o.gitlab.Concurrent = 1, o.concurrent
+	o.gitlab.RequestConcurrency, o.gitlab.Concurrent = 1, cmp.Or(o.gitlab.Concurrent, o.concurrent)
 	s := &site{t: t, namespace: "e2e-" + strings.ToLower(rand.Text()[:8])}
 	s.makeNamespace(s.namespace)
 	for _, name := range o.namespaces {

@@ -38,6 +38,9 @@ var _ executor.Roomer = (*Executor)(nil)
 // Room implements [executor.Roomer]. It goes by what the cluster has said last: a
 // pod for which there is no room after all waits, as it would without the question.
 func (e *Executor) Room(ctx context.Context, taken []int64, requests int) error {
+	if !e.id.Lease.Holds() {
+		return &executor.FullError{For: executor.FullLease, Text: "this runnerd's Lease has run out: the cluster does not answer, or another replica has taken the Lease"}
+	}
 	if err := e.nodeRoom(); err != nil {
 		return err
 	}
