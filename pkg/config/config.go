@@ -24,7 +24,8 @@ type Runner struct {
 	Name            string     `toml:"name"` // in log lines and metrics
 	URL             string     `toml:"url"`  // of GitLab; ${NAME} stands for an environment variable
 	ID              int64      `toml:"id"`
-	Token           job.Secret `toml:"token"` // runner authentication token; ${NAME} as in URL
+	Token           job.Secret `toml:"token"`      // runner authentication token; ${NAME} as in URL
+	TokenFile       string     `toml:"token_file"` // or the file that holds it, such as a mounted Secret; read by Parse, into Token
 	TokenObtainedAt time.Time  `toml:"token_obtained_at"`
 	TokenExpiresAt  time.Time  `toml:"token_expires_at"` // zero: the token does not expire
 	TLSCAFile       string     `toml:"tls-ca-file"`      // PEM; "" means certs/<host>.crt beside the file, or the system's
@@ -45,6 +46,7 @@ type Runner struct {
 	UnhealthyRequestsLimit int      `toml:"unhealthy_requests_limit"`            // failed job requests in a row until a pause; 3
 	UnhealthyInterval      Duration `toml:"unhealthy_interval"`                  // the pause; 60m
 	FinalUpdateRetryLimit  int      `toml:"job_status_final_update_retry_limit"` // tries to report a job's end; 10
+	FinalUpdateTimeout     Duration `toml:"job_status_final_update_timeout"`     // how long GitLab may be away until a job's result is given up; 24h
 
 	PreGetSourcesScript  string   `toml:"pre_get_sources_script"`
 	PostGetSourcesScript string   `toml:"post_get_sources_script"`

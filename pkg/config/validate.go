@@ -36,7 +36,7 @@ func (c *Config) validate(r *report) {
 
 func (r *Runner) validate(rep *report, at string) {
 	validateURL(rep, at+".url", r.URL)
-	if r.Token == "" {
+	if r.Token == "" && r.TokenFile == "" {
 		rep.problem(at+".token", "missing; write the runner authentication token (glrt-…), or add the runner with runnerd register")
 	}
 	r.validateExecutor(rep, at)
