@@ -86,9 +86,11 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	backlog := &trace.Backlog{}
+	e.closes = append(e.closes, d.backlog.Watch(id, func() metrics.Unconfirmed { return metrics.Unconfirmed(backlog.Unconfirmed()) }))
 	e.runner = lifecycle.New(lifecycle.Options{
 		Plan: plan, SystemID: d.systemID, Judge: verdicts, Executor: place, Caches: e.caches.of(), Secrets: secrets,
-		Trace:   trace.Options{API: client, Budget: d.budget},
+		Trace:   trace.Options{API: client, Budget: d.budget, Backlog: backlog, FinishTimeout: r.FinalUpdateTimeout.Duration()},
 		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
 		Log:     e.log, RemoveLater: e.pods != nil, ProjectLimit: r.ProjectLimit,
 		TwoPhase: e.pods != nil && r.TwoPhase == config.TwoPhaseAuto,

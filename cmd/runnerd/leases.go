@@ -16,6 +16,7 @@ import (
 type leases struct {
 	ctx     context.Context
 	keepers map[leasePlace]*lease.Keeper
+	first   *lease.Keeper // by which the replicas share concurrent_total
 	running sync.WaitGroup
 }
 
@@ -42,9 +43,25 @@ func (d *daemon) lease(k config.Kubernetes, client kubernetes.Client) *lease.Kee
 	}
 	keeper := lease.New(lease.Options{
 		API: client.API.CoordinationV1(), Namespace: place.namespace,
-		Manager: d.systemID, Place: d.manager.place, Log: d.log.With(zap.String("namespace", place.namespace)),
+		Manager: d.systemID, Place: d.manager.place, Jobs: d.slots.Used, Log: d.log.With(zap.String("namespace", place.namespace)),
 	})
+	if d.leases.first == nil {
+		d.leases.first = keeper
+	}
 	d.leases.keepers[place] = keeper
 	d.leases.running.Go(func() { keeper.Run(d.leases.ctx) })
 	return keeper
+}
+
+// limit is how many jobs this process may run now: concurrent, and no more than its
+// share of concurrent_total. The first Kubernetes entry's replicas share that.
+func (d *daemon) limit() int {
+	n := d.config.Concurrent
+	if total := d.config.ConcurrentTotal; total > 0 {
+		n = min(n, d.leases.first.Share(total))
+	}
+	if n == 0 {
+		return -1 // none: 0 is no limit
+	}
+	return n
 }

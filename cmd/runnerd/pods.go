@@ -55,7 +55,7 @@ func podConfig(r config.Runner, build buildInfo) kubernetes.Config {
 		ServiceSecurityContext: containerSecurity(k.ServiceSecurityContext),
 		NodeSelector:           k.NodeSelector, NodeTolerations: k.NodeTolerations, Affinity: affinity(k.Affinity),
 		PriorityClassName: k.PriorityClassName, SchedulerName: k.SchedulerName,
-		PodLabels: k.PodLabels, PodAnnotations: k.PodAnnotations,
+		PodLabels: k.PodLabels, PodAnnotations: k.PodAnnotations, DoNotDisrupt: k.DoNotDisrupt,
 		Permissions: kubernetes.Permissions{Patterns: k.Overwritable(), Most: k.OverwritableTo(), Namespaces: k.OverwriteNamespaces},
 		DNSPolicy:   k.DNSPolicy, DNSConfig: dnsConfig(k.DNSConfig), HostAliases: hostAliases(k.HostAliases),
 		PollTimeout:  k.PollTimeout.Duration(),

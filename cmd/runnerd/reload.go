@@ -38,6 +38,7 @@ func (d *daemon) follow(stop stopper, served <-chan error) error {
 		case <-stop.reload:
 			d.reload(stop)
 		case <-ticker.C:
+			d.slots.SetLimit(d.limit())
 			if d.seen.changed(look(d.path)) || tokenChanged(d.config) {
 				d.reload(stop)
 			}
@@ -136,7 +137,7 @@ func (d *daemon) apply(stop stopper, c *config.Config) error {
 	d.remind(c)
 	d.running = running
 	d.config = c
-	d.slots.SetLimit(c.Concurrent)
+	d.slots.SetLimit(d.limit())
 	d.level.SetLevel(logLevel(c.LogLevel))
 	d.process.ConfigLoaded()
 	return nil

@@ -59,7 +59,7 @@ var mayImport = map[string][]string{
 
 	"pkg/executor":            {"pkg/job"},
 	"pkg/executor/relay":      {"pkg/frame", "pkg/job"},
-	"pkg/executor/kubernetes": {"pkg/executor", "pkg/executor/relay", "pkg/job"},
+	"pkg/executor/kubernetes": {"pkg/executor", "pkg/executor/relay", "pkg/job", "pkg/lease"},
 	"pkg/executor/local":      {"pkg/executor", "pkg/executor/relay", "pkg/job"},
 
 	"internal/demo":       {"internal/standin"},

@@ -32,11 +32,15 @@ type Fault struct {
 	CutAfter   int64         // the connection is reset after so many bytes of the body, unprocessed
 	LoseAnswer bool          // processed, then the connection is cut without an answer
 	Truncate   bool          // processed, then the connection is cut in the middle of the answer's body
+
+	removed <-chan struct{}
 }
 
 // An Injected is a fault that has been injected.
 type Injected struct {
-	fault Fault
+	fault   Fault
+	removed chan struct{}
+	once    sync.Once
 
 	mu   sync.Mutex
 	skip int
@@ -51,8 +55,9 @@ func (i *Injected) Hits() int {
 	return i.hits
 }
 
-// Remove ends the fault.
+// Remove ends the fault, and cuts off the requests that it delays.
 func (i *Injected) Remove() {
+	i.once.Do(func() { close(i.removed) })
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.left = 0
@@ -60,7 +65,8 @@ func (i *Injected) Remove() {
 
 // Inject adds a fault. When several match a request, the oldest hits it.
 func (s *Server) Inject(f Fault) *Injected {
-	i := &Injected{fault: f, skip: f.Skip, left: orDefault(f.Times, 1)}
+	i := &Injected{fault: f, skip: f.Skip, left: orDefault(f.Times, 1), removed: make(chan struct{})}
+	i.fault.removed = i.removed
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.list = append(s.faults.list, i)
@@ -124,6 +130,8 @@ func (f Fault) before(c *call, closed <-chan struct{}) (answer, bool) {
 		defer t.Stop()
 		select {
 		case <-t.C:
+		case <-f.removed:
+			return answer{cut: true, reset: true}, true
 		case <-c.Context().Done():
 			return answer{cut: true}, true
 		case <-closed:

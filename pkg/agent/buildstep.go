@@ -44,6 +44,7 @@ func (b *builder) tryRun(ctx context.Context, n int, request stepRequest) (stepR
 		return stepResult{}, err
 	}
 	b.captures = append(b.captures, out)
+	before := readMemory(cgroupRoot)
 	cmd.Stdout, cmd.Stderr = out.write, out.write
 	shell, err := b.procs.start(cmd)
 	out.started()
@@ -56,7 +57,7 @@ func (b *builder) tryRun(ctx context.Context, n int, request stepRequest) (stepR
 	if err := out.end(); err != nil {
 		return stepResult{}, fmt.Errorf("store the step's output: %w", err)
 	}
-	return stepResult{ExitCode: shell.exitCode(), Terminated: terminated}, nil
+	return stepResult{ExitCode: shell.exitCode(), Terminated: terminated, Memory: readMemory(cgroupRoot).warning("build", before)}, nil
 }
 
 // command writes the step's script and returns the shell that runs it.

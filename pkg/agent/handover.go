@@ -60,6 +60,7 @@ type stepResult struct {
 	ExitCode   int    `json:"exit_code"`
 	Terminated bool   `json:"terminated,omitempty"` // the build container was told to stop
 	Error      string `json:"error,omitempty"`      // the step could not be run
+	Memory     string `json:"memory,omitempty"`     // what of it was killed for lack of memory
 }
 
 // A handover is the directory where helper and build side meet.

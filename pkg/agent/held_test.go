@@ -31,9 +31,8 @@ func (p *pod) published() {
 // TestHeldJobBeginsWhenTold: nor does its time run before.
 func TestHeldJobBeginsWhenTold(t *testing.T) {
 	t.Parallel()
-	p := newPod(t, "cat $TOLD")
-	p.helper.Held = true
-	p.helper.Variables = append(p.helper.Variables, job.Variable{Key: "TOLD", Value: p.path("told")})
+	p := newPod(t)
+	p.helper.Held, p.build.Steps[0].Script = true, []string{"cat " + p.path("told")}
 	stdout := p.start()
 	go func() {
 		p.published()

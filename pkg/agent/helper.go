@@ -167,6 +167,9 @@ func (h *helper) event(e job.Event) { _ = h.frames.event(e) }
 
 // finish writes the job's last line and its result.
 func (h *helper) finish(result job.Result) error {
+	if warning := readMemory(cgroupRoot).warning("helper", memoryUse{}); warning != "" {
+		h.log.Warn(warning)
+	}
 	_ = h.log.EndOutput() // as any error of the log, it is the framer's, and event returns it
 	h.event(job.Event{Ending: true})
 	switch {

@@ -106,6 +106,9 @@ func (h *helper) step(ctx context.Context, step job.HelperStep, status string) e
 			"For more control over job and script timeouts see: " +
 			"https://docs.gitlab.com/ci/runners/configure_runners/#set-script-and-after_script-timeouts")
 	}
+	if err == nil && result.Memory != "" {
+		h.log.Warn(result.Memory)
+	}
 	switch {
 	case err != nil:
 		return err

@@ -9,6 +9,7 @@ import (
 // A Config is a whole config.toml, complete with defaults and found valid.
 type Config struct {
 	Concurrent       int               `toml:"concurrent"`         // jobs at the same time in this process; 1
+	ConcurrentTotal  int               `toml:"concurrent_total"`   // jobs at the same time in all replicas together; 0: any number
 	CheckInterval    Seconds           `toml:"check_interval"`     // between two questions for a job; 3 s
 	LogLevel         string            `toml:"log_level"`          // panic, fatal, error, warning, info or debug; "info"
 	LogFormat        string            `toml:"log_format"`         // runner, text or json; "runner"
@@ -46,6 +47,7 @@ type Runner struct {
 	UnhealthyRequestsLimit int      `toml:"unhealthy_requests_limit"`            // failed job requests in a row until a pause; 3
 	UnhealthyInterval      Duration `toml:"unhealthy_interval"`                  // the pause; 60m
 	FinalUpdateRetryLimit  int      `toml:"job_status_final_update_retry_limit"` // tries to report a job's end; 10
+	FinalUpdateTimeout     Duration `toml:"job_status_final_update_timeout"`     // how long GitLab may be away until a job's result is given up; 24h
 
 	PreGetSourcesScript  string   `toml:"pre_get_sources_script"`
 	PostGetSourcesScript string   `toml:"post_get_sources_script"`

@@ -16,6 +16,7 @@ const (
 	defaultUnhealthyLimit  = 3
 	defaultUnhealthyPause  = Duration(time.Hour)
 	defaultFinalRetries    = 10
+	defaultFinalTimeout    = Duration(24 * time.Hour)
 	defaultAWSAddress      = "s3.amazonaws.com"
 	defaultAssumeRoleCalls = 5
 	defaultUploadTimeout   = Duration(time.Hour)
@@ -42,6 +43,7 @@ func (r *Runner) setDefaults() {
 	r.UnhealthyRequestsLimit = defaultUnhealthyLimit
 	r.UnhealthyInterval = defaultUnhealthyPause
 	r.FinalUpdateRetryLimit = defaultFinalRetries
+	r.FinalUpdateTimeout = defaultFinalTimeout
 	r.Artifact = Artifact{UploadTimeout: defaultUploadTimeout, ResponseHeaderTimeout: defaultResponseTimeout}
 	r.Kubernetes.setDefaults()
 	r.Cache.setDefaults()
@@ -50,6 +52,7 @@ func (r *Runner) setDefaults() {
 
 func (k *Kubernetes) setDefaults() {
 	k.PollTimeout = defaultPollTimeout
+	k.DoNotDisrupt = true
 	k.PauseOnQuota, k.PauseOnUnschedulable = true, 1
 }
 
@@ -90,6 +93,9 @@ func (r *Runner) normalize(labels map[string]string) {
 	}
 	if r.UnhealthyRequestsLimit <= 0 {
 		r.UnhealthyRequestsLimit = defaultUnhealthyLimit
+	}
+	if r.FinalUpdateTimeout <= 0 {
+		r.FinalUpdateTimeout = defaultFinalTimeout
 	}
 	if r.UnhealthyInterval <= 0 {
 		r.UnhealthyInterval = defaultUnhealthyPause

@@ -62,6 +62,7 @@ type Kubernetes struct {
 	SchedulerName     string            `toml:"scheduler_name"`
 	PodLabels         map[string]string `toml:"pod_labels"`      // values may contain variables
 	PodAnnotations    map[string]string `toml:"pod_annotations"` // values may contain variables
+	DoNotDisrupt      bool              `toml:"do_not_disrupt"`  // tells autoscalers of nodes to leave job pods where they are; true
 
 	DNSPolicy   string      `toml:"dns_policy"` // none, default, cluster-first or cluster-first-with-host-net
 	DNSConfig   DNSConfig   `toml:"dns_config"`

@@ -17,6 +17,9 @@ func (c *Config) validate(r *report) {
 	if c.Concurrent < 1 {
 		r.problem("concurrent", "%d; write how many jobs may run at the same time, at least 1", c.Concurrent)
 	}
+	if c.ConcurrentTotal < 0 {
+		r.problem("concurrent_total", "%d; write how many jobs all replicas may run together, or 0 for any number", c.ConcurrentTotal)
+	}
 	oneOf(r, "log_level", c.LogLevel, "panic", "fatal", "error", "warning", "info", "debug")
 	oneOf(r, "log_format", c.LogFormat, "runner", "text", "json")
 	if c.ListenAddress != "" {

@@ -52,6 +52,10 @@ type Task struct {
 	// nil, and is not called where there are no images.
 	Admit func([]Container) error
 
+	// Lost is told that bytes of the log are missing before what is written next:
+	// nobody can read or make them again. It may be nil.
+	Lost func(bytes int64)
+
 	// Notes takes lines from the executor to the job's author, one call a line:
 	// which namespace and image, what the job waits for. It is only used before
 	// the first byte of Log, and when the job begins anew after that.

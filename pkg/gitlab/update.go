@@ -65,6 +65,15 @@ func (c *Client) PatchTrace(ctx context.Context, who job.Credentials, offset int
 	return c.tell(ctx, endpointPatchTrace, what, who)
 }
 
+// foreign reports whether a proxy has answered in GitLab's place: the runner API
+// answers with no page. A page whose status says when to try again, or with what, is
+// an answer all the same, and one with 403 is believed.
+func (r reply) foreign() bool {
+	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(kind), "text/html") && r.Header.Get("Job-Status") == "" &&
+		!httpwait.Retryable(r.StatusCode) && r.StatusCode != http.StatusForbidden && r.StatusCode != http.StatusRequestEntityTooLarge
+}
+
 func jobPath(who job.Credentials, rest string) string {
 	return "jobs/" + strconv.FormatInt(who.ID, 10) + rest
 }
@@ -75,6 +84,11 @@ func (c *Client) tell(ctx context.Context, endpoint string, what call, who job.C
 	if err != nil {
 		done(0)
 		return job.Answer{}, err
+	}
+	if r.foreign() {
+		done(0)
+		return job.Answer{}, fmt.Errorf("gitlab: %s %s: something between here and GitLab answers with a page: %d %s: %s",
+			what.method, what.path, r.StatusCode, http.StatusText(r.StatusCode), r.message(who.Token))
 	}
 	done(r.StatusCode)
 	answer := job.Answer{

@@ -72,3 +72,15 @@ func TestLogLength(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesAreNoAnswers: what a proxy says in GitLab's place neither confirms
+// anything nor ends a job.
+func TestPagesAreNoAnswers(t *testing.T) {
+	for code, want := range map[int]bool{200: false, 404: false, 409: false, 401: false, 403: true, 413: true, 501: false} {
+		h := serve(t, status(code, "Content-Type", "text/html; charset=utf-8"))
+		got, err := client(t, Config{URL: h.URL}).UpdateJob(t.Context(), who, job.Update{State: job.Success})
+		if (err == nil) != want || want && got.Status != code {
+			t.Errorf("page with %d: %+v, %v", code, got, err)
+		}
+	}
+}

@@ -31,6 +31,9 @@ type Options struct {
 	Manager   string // system ID of the runner manager
 	Log       *zap.Logger
 
+	// Jobs returns how many jobs this process has; nil: nobody wants to know.
+	Jobs func() int
+
 	// Place names where this process runs. Of two processes of one place and one
 	// manager the earlier is dead: the caller vouches for it.
 	Place string
@@ -45,6 +48,7 @@ type Keeper struct {
 	others others
 
 	mu      sync.Mutex
+	since   time.Time // when the Lease was first held
 	until   time.Time // when the Lease cannot be counted on any more
 	term    int64     // 0: never held
 	alone   bool      // there can be no Leases
@@ -123,6 +127,9 @@ func (k *Keeper) hold(since time.Time, again bool) {
 		k.term++
 	}
 	k.alone = false
+	if k.since.IsZero() {
+		k.since = since
+	}
 	k.until = since.Add(validFor)
 	close(k.changed)
 	k.changed = make(chan struct{})

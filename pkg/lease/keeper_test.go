@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -63,27 +65,32 @@ func newCluster() *fake.Clientset {
 // A replica is a keeper that runs, and the way to cut it off from the cluster.
 type replica struct {
 	*lease.Keeper
+	jobs atomic.Int32
 	stop func()
 }
 
 // start runs a keeper until it is stopped. While cut holds true, its requests get
 // no answer.
-func start(t *testing.T, c *fake.Clientset, manager, place string, cut *bool) *replica {
+func start(t *testing.T, c *fake.Clientset, manager, place string, cut *atomic.Bool) *replica {
 	t.Helper()
 	api := &fake.Clientset{} // a client of its own, with the same objects
 	api.AddReactor("*", "*", func(action clienttest.Action) (bool, runtime.Object, error) {
-		if cut != nil && *cut {
+		if cut != nil && cut.Load() {
 			time.Sleep(4 * time.Second)
 			return true, nil, errors.New("no route to host")
 		}
 		o, err := c.Invokes(action, &coordinationv1.Lease{})
 		return true, o, err
 	})
-	k := lease.New(lease.Options{API: api.CoordinationV1(), Namespace: namespace, Manager: manager, Place: place, Log: zaptest.NewLogger(t)})
+	r := &replica{}
+	r.Keeper = lease.New(lease.Options{
+		API: api.CoordinationV1(), Namespace: namespace, Manager: manager, Place: place, Log: zaptest.NewLogger(t),
+		Jobs: func() int { return int(r.jobs.Load()) },
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { k.Run(ctx) })
-	r := &replica{Keeper: k, stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
+	running.Go(func() { r.Run(ctx) })
+	r.stop = sync.OnceFunc(func() { cancel(); running.Wait() })
 	t.Cleanup(r.stop)
 	synctest.Wait()
 	return r
@@ -117,8 +124,8 @@ func until(t *testing.T, what string, ok func() bool) time.Duration {
 // learns of it when it comes back.
 func TestDeath(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, cut := newCluster(), false
-		a, b := start(t, c, "r_aaaaaaaaaaaa", "a", &cut), start(t, c, "r_bbbbbbbbbbbb", "b", nil)
+		c, cut := newCluster(), &atomic.Bool{}
+		a, b := start(t, c, "r_aaaaaaaaaaaa", "a", cut), start(t, c, "r_bbbbbbbbbbbb", "b", nil)
 		if got := term(t, a); got != 1 {
 			t.Errorf("first term is %d, want 1", got)
 		}
@@ -126,7 +133,7 @@ func TestDeath(t *testing.T) {
 		if b.Dead("r_aaaaaaaaaaaa") || a.Dead("r_aaaaaaaaaaaa") {
 			t.Error("a counts as dead while it lives")
 		}
-		cut = true
+		cut.Store(true)
 		until(t, "b takes a for dead", func() bool {
 			dead := b.Dead("r_aaaaaaaaaaaa")
 			if dead && a.Holds() {
@@ -140,7 +147,7 @@ func TestDeath(t *testing.T) {
 		if a.Dead("r_cccccccccccc") {
 			t.Error("a replica that does not hold takes another for dead")
 		}
-		cut = false
+		cut.Store(false)
 		if got := term(t, a); got != 2 {
 			t.Errorf("term after the death is %d, want 2", got)
 		}
@@ -151,12 +158,12 @@ func TestDeath(t *testing.T) {
 // TestShortCut: an outage that nobody has noticed ends no term.
 func TestShortCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, cut := newCluster(), false
-		a := start(t, c, "r_aaaaaaaaaaaa", "a", &cut)
+		c, cut := newCluster(), &atomic.Bool{}
+		a := start(t, c, "r_aaaaaaaaaaaa", "a", cut)
 		term(t, a)
-		cut = true
+		cut.Store(true)
 		until(t, "a does not hold any more", func() bool { return !a.Holds() })
-		cut = false
+		cut.Store(false)
 		if got := term(t, a); got != 1 {
 			t.Errorf("term is %d, want still 1: nobody has taken the Lease away", got)
 		}
@@ -196,26 +203,25 @@ func TestRelease(t *testing.T) {
 // unless both are of one place.
 func TestSameManager(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, cut := newCluster(), false
-		a := start(t, c, "r_aaaaaaaaaaaa", "a", &cut)
+		c, cut := newCluster(), &atomic.Bool{}
+		a := start(t, c, "r_aaaaaaaaaaaa", "a", cut)
 		term(t, a)
 		second := start(t, c, "r_aaaaaaaaaaaa", "elsewhere", nil)
 		time.Sleep(time.Minute)
 		if second.Holds() {
 			t.Fatal("two processes hold one Lease")
 		}
-		cut = true
+		cut.Store(true)
 		until(t, "the second holds", second.Holds)
 		if a.Holds() {
 			t.Error("the first still holds")
 		}
 		second.stop()
 
-		dead := true // it died without a word
-		b := start(t, c, "r_bbbbbbbbbbbb", "b", &dead)
-		dead = false
+		dead := &atomic.Bool{}
+		b := start(t, c, "r_bbbbbbbbbbbb", "b", dead)
 		term(t, b)
-		dead = true
+		dead.Store(true) // it dies without a word
 		if after := start(t, c, "r_bbbbbbbbbbbb", "b", nil); !after.Holds() {
 			t.Error("the next process of the same place has to wait")
 		}
@@ -226,9 +232,10 @@ func TestSameManager(t *testing.T) {
 // gets it.
 func TestForbidden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, forbidden := newCluster(), true
+		c, forbidden := newCluster(), &atomic.Bool{}
+		forbidden.Store(true)
 		c.PrependReactor("*", "leases", func(clienttest.Action) (bool, runtime.Object, error) {
-			if forbidden {
+			if forbidden.Load() {
 				return true, nil, &apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden}}
 			}
 			return false, nil, nil
@@ -242,9 +249,9 @@ func TestForbidden(t *testing.T) {
 		if a.Dead("r_bbbbbbbbbbbb") {
 			t.Error("who sees no Leases takes others for dead")
 		}
-		forbidden = false
+		forbidden.Store(false)
 		time.Sleep(time.Minute)
-		forbidden = true // a role that is being changed is no reason to stop for
+		forbidden.Store(true) // a role that is being changed is no reason to stop for
 		time.Sleep(4 * time.Second)
 		if got := term(t, a); got != 2 {
 			t.Errorf("term %d, want 2", got)
@@ -271,6 +278,65 @@ func TestForeignClock(t *testing.T) {
 		if took := until(t, "x is dead", func() bool { return a.Dead("r_xxxxxxxxxxxx") }); took < 14*time.Second || took > 25*time.Second {
 			t.Errorf("that took %v", took)
 		}
+	})
+}
+
+// TestShare: replicas share a number of jobs, and never have more together, whoever
+// comes or dies.
+func TestShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const total = 7
+		c, cut := newCluster(), &atomic.Bool{}
+		names := []string{"r_aaaaaaaaaaaa", "r_bbbbbbbbbbbb", "r_cccccccccccc"}
+		var all []*replica
+		shares := func() (list []int) {
+			for _, r := range all {
+				list = append(list, r.Share(total))
+			}
+			return list
+		}
+		// fill lets every replica take what it may, and checks the sum.
+		fill := func() {
+			sum := 0
+			for _, r := range all {
+				r.jobs.Store(max(r.jobs.Load(), int32(r.Share(total))))
+				sum += int(r.jobs.Load())
+			}
+			if sum > total {
+				t.Fatalf("%d jobs of %d: shares %v", sum, total, shares())
+			}
+		}
+		settle := func(want ...int) {
+			t.Helper()
+			for range 600 {
+				fill()
+				time.Sleep(100 * time.Millisecond)
+			}
+			if got := shares(); !slices.Equal(got, want) {
+				t.Errorf("shares %v, want %v", got, want)
+			}
+		}
+		all = append(all, start(t, c, names[0], "a", cut))
+		if got := all[0].Share(total); got != 0 {
+			t.Errorf("share at the start is %d, want 0", got)
+		}
+		settle(7)
+		all = append(all, start(t, c, names[1], "b", nil))
+		settle(4, 0) // the first one's jobs go on
+		all[0].jobs.Store(5)
+		settle(4, 2)
+		all[0].jobs.Store(4)
+		settle(4, 3)
+		all[0].jobs.Store(1)
+		all[1].jobs.Store(1)
+		all = append(all, start(t, c, names[2], "c", nil))
+		settle(3, 2, 2)
+		cut.Store(true) // the first one dies with its jobs; the second adopts them
+		until(t, "a is dead", func() bool { return all[1].Dead(names[0]) })
+		adopted := all[0].jobs.Swap(0)
+		all = all[1:]
+		all[0].jobs.Add(adopted)
+		settle(4, 2)
 	})
 }
 

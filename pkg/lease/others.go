@@ -2,6 +2,7 @@ package lease
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -30,15 +31,16 @@ func (s *sighting) quiet(version string, now time.Time) time.Duration {
 type others struct {
 	seen map[string]*sighting // by manager; belongs to the goroutine of Run
 
-	mu     sync.Mutex
-	looked time.Time            // when all Leases were last listed
-	alive  map[string]bool      // managers with a Lease that has not run out
-	dead   map[string]bool      // managers whose Lease has been taken away, or given up
-	asked  map[string]time.Time // managers without a Lease, since when
+	mu      sync.Mutex
+	looked  time.Time            // when all Leases were last listed
+	alive   map[string]bool      // managers with a Lease that has not run out
+	dead    map[string]bool      // managers whose Lease has been taken away, or given up
+	asked   map[string]time.Time // managers without a Lease, since when
+	members map[string]member    // managers that are alive, or were a moment ago
 }
 
 func newOthers() others {
-	return others{seen: map[string]*sighting{}, alive: map[string]bool{}, dead: map[string]bool{}, asked: map[string]time.Time{}}
+	return others{seen: map[string]*sighting{}, alive: map[string]bool{}, dead: map[string]bool{}, asked: map[string]time.Time{}, members: map[string]member{}}
 }
 
 // Alive returns how many daemons live, this one included, as far as it has seen.
@@ -131,6 +133,12 @@ func (k *Keeper) look(ctx context.Context) {
 	}
 	k.others.mu.Lock()
 	defer k.others.mu.Unlock()
+	for i := range list.Items {
+		if manager := list.Items[i].Labels[labelManager]; alive[manager] {
+			k.others.members[manager] = member{jobs: jobsOf(&list.Items[i]), alive: now}
+		}
+	}
+	maps.DeleteFunc(k.others.members, func(_ string, m member) bool { return now.Sub(m.alive) >= settleFor })
 	k.others.seen, k.others.looked, k.others.alive, k.others.dead = seen, asked, alive, dead
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -89,7 +90,8 @@ func (k *Keeper) write(ctx context.Context, start time.Time) (won bool, err erro
 		return false, nil
 	}
 	next := mine.DeepCopy()
-	next.Labels = map[string]string{labelManager: k.o.Manager}
+	fresh := k.fresh(start)
+	next.Labels, next.Annotations = fresh.Labels, fresh.Annotations
 	next.Spec = k.spec(start)
 	next.Spec.LeaseTransitions = mine.Spec.LeaseTransitions
 	if was != k.holder {
@@ -152,10 +154,14 @@ func (k *Keeper) release(ctx context.Context) {
 }
 
 func (k *Keeper) fresh(now time.Time) *coordinationv1.Lease {
-	return &coordinationv1.Lease{
+	lease := &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Name: name(k.o.Manager), Namespace: k.o.Namespace, Labels: map[string]string{labelManager: k.o.Manager}},
 		Spec:       k.spec(now),
 	}
+	if k.o.Jobs != nil {
+		lease.Annotations = map[string]string{annotationJobs: strconv.Itoa(k.o.Jobs())}
+	}
+	return lease
 }
 
 func (k *Keeper) spec(now time.Time) coordinationv1.LeaseSpec {

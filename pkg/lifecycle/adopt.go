@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -57,10 +58,21 @@ func (r *Runner) Adopt(ctx context.Context, left Left) {
 	ctx, report, stop := a.open(ctx, log)
 	defer stop()
 	a.received = p.Received
+	adopted := time.Now()
+	a.trace.Ends(func() time.Time {
+		if p.End != nil {
+			return adopted // it ended earlier, but when is not recorded
+		}
+		return r.recorder.Ended(p.Plan, left.started)
+	})
 	verdict, err := a.trace.Resume(ctx, p.pieces[0].Text)
 	switch {
 	case ctx.Err() != nil:
 		log.Info("job left to the next runnerd")
+		return
+	case errors.Is(err, trace.ErrUndelivered):
+		log.Error("adopted job is given up, and what is left of it removed", zap.Error(err))
+		a.remove(ctx)
 		return
 	case err != nil:
 		log.Error("adopted job is left alone: GitLab does not say how much of its log it has", zap.Error(err))

@@ -158,7 +158,7 @@ func (a *attempt) task(ctx context.Context, signals <-chan job.Signal) executor.
 	task := executor.Task{
 		Plan: a.plan, Log: a.lines.jobLog(), Notes: a.lines, Services: a.lines.services(a.plan), Signals: signals,
 		Admit:   func(c []executor.Container) error { return a.admit(ctx, c) },
-		OnEvent: a.event, Again: a.again,
+		OnEvent: a.event, Again: a.again, Lost: a.lost,
 	}
 	if a.plan.Helper.Held {
 		task.Placed = a.placed
@@ -175,6 +175,12 @@ func (a *attempt) again(_ context.Context, what string) error {
 		a.observer.Remade()
 	}
 	return a.lines.again(what)
+}
+
+// lost takes from the executor that a part of the log is missing.
+func (a *attempt) lost(bytes int64) {
+	a.log.Error("a part of the job's log is lost", zap.Int64("bytes", bytes))
+	a.lines.lost(bytes)
 }
 
 // event takes what the helper tells.

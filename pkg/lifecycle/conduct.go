@@ -15,8 +15,7 @@ import (
 func (a *attempt) conduct(process context.Context, run func(context.Context, chan job.Signal) (job.Outcome, error)) (job.Outcome, error) {
 	ctx, cancel := context.WithCancelCause(process)
 	defer cancel(nil)
-	// The agent keeps the job's timeout; this is for the case that it cannot.
-	limit := time.AfterFunc(time.Until(a.deadline()), func() { cancel(errDeadline) })
+	limit := time.NewTimer(time.Until(a.deadline()))
 	defer limit.Stop()
 	a.begin = func() {}
 	if a.held { // its time has not begun; poll_timeout bounds what comes before
@@ -33,10 +32,30 @@ func (a *attempt) conduct(process context.Context, run func(context.Context, cha
 	var helpers sync.WaitGroup
 	helpers.Go(func() { forward(ctx, a.trace.Signals(), signals, cancel) })
 	helpers.Go(func() { a.lookAtLines(ctx) })
+	helpers.Go(func() { a.keepTime(ctx, limit, cancel) })
 	defer helpers.Wait()
 	defer cancel(nil)
 	outcome, err := run(ctx, signals)
 	return outcome, a.interrupted(process, err)
+}
+
+// keepTime ends the job when its time is up. The agent keeps the job's timeout; this
+// is for the case that it cannot. While GitLab is behind, and the log is not read on
+// for that, the job's end may wait unread in the pod.
+func (a *attempt) keepTime(ctx context.Context, limit *time.Timer, end context.CancelCauseFunc) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-limit.C:
+		}
+		left := time.Until(a.trace.Blocked().Add(deadlineSlack))
+		if left <= 0 {
+			end(errDeadline)
+			return
+		}
+		limit.Reset(left)
+	}
 }
 
 // deadline is when the job is ended. Another process's job may have ended within

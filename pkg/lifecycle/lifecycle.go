@@ -132,7 +132,7 @@ func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 func (r *Runner) finish(ctx, report context.Context, a *attempt, run func() (*job.Outcome, error)) {
 	var sending sync.WaitGroup
 	sending.Go(func() {
-		if err := a.trace.Run(report); err != nil && ctx.Err() == nil {
+		if err := a.trace.Run(report); err != nil && ctx.Err() == nil && report.Err() == nil {
 			a.log.Warn("trace ended early", zap.Error(err))
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -189,6 +190,32 @@ func (l *ownLines) prepared() {
 func (l *ownLines) failed(o job.Outcome) {
 	l.endPod()
 	l.log.Error(epitaph(o))
+}
+
+// lost says that bytes of the pod's log are missing between what it wrote last and
+// what it writes next.
+func (l *ownLines) lost(bytes int64) {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.endPrepare()
+	l.mu.Lock()
+	midLine := l.midLine
+	l.midLine = false
+	l.mu.Unlock()
+	if midLine {
+		_, _ = io.WriteString(l.journal, "\n") // the error comes again with the next write
+	}
+	l.log.Warn(thousands(bytes) + " bytes of this log are lost: the node had rotated them away before they were read, " +
+		"and the helper, which is gone, cannot write them again")
+}
+
+// thousands writes 12345678 as 12,345,678.
+func thousands(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 // behind writes a warning behind the pod's log.

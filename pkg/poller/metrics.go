@@ -52,7 +52,7 @@ func NewMetrics(reg prometheus.Registerer, slots *Slots) *Metrics {
 	m.pauses = counter("runnerd_intake_pauses_total", "Pauses because the place where jobs run had no room, by what was lacking.", reason)
 	concurrent := func(name, help string) prometheus.GaugeFunc {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
-			func() float64 { return float64(slots.Limit()) })
+			func() float64 { return float64(max(slots.Limit(), 0)) })
 	}
 	reg.MustRegister(m.requests, m.hardLimit, m.adaptiveLimit, m.usedLimit, m.exceeded, m.feeds,
 		m.feedFailures, m.healthFailures, m.limits, m.slotOperations, m.paused, m.pauses,

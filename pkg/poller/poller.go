@@ -91,7 +91,7 @@ func New(o Options) *Poller {
 		o.Log = zap.NewNop()
 	}
 	p := &Poller{
-		o: o, patience: patience, entry: NewSlots(o.Settings.Limit), meter: o.Metrics.meter(o.Labels),
+		o: o, patience: patience, entry: NewSlots(max(o.Settings.Limit, 0)), meter: o.Metrics.meter(o.Labels),
 		log: o.Log.With(zap.String("runner", o.Labels.Runner), zap.String("name", o.Labels.RunnerName)),
 	}
 	p.meter.configured(o.Settings)
@@ -101,7 +101,7 @@ func New(o Options) *Poller {
 
 // SetLimit changes how many jobs of the entry may run; 0 means no limit.
 func (p *Poller) SetLimit(limit int) {
-	p.entry.SetLimit(limit)
+	p.entry.SetLimit(max(limit, 0))
 	p.meter.limit(limit)
 }
 

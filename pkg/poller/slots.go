@@ -15,7 +15,8 @@ type Slots struct {
 	waiting []chan struct{}
 }
 
-// NewSlots returns limit slots; a limit of 0 means no limit.
+// NewSlots returns limit slots; a limit of 0 means no limit, one below 0 that there
+// are none.
 func NewSlots(limit int) *Slots { return &Slots{limit: limit} }
 
 // SetLimit changes the number. Running jobs stay when it gets smaller.
@@ -26,7 +27,7 @@ func (s *Slots) SetLimit(limit int) {
 	s.grant()
 }
 
-// Limit returns the number of slots; 0 means no limit.
+// Limit returns the number of slots; 0 means no limit, below 0 that there are none.
 func (s *Slots) Limit() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,7 +42,7 @@ func (s *Slots) Used() int {
 	return s.used
 }
 
-func (s *Slots) free() bool { return s.limit <= 0 || s.used < s.limit }
+func (s *Slots) free() bool { return s.limit == 0 || s.used < s.limit }
 
 // acquire takes a slot for a request.
 func (s *Slots) acquire(ctx context.Context) error { return s.wait(ctx, &s.waiting) }

@@ -59,6 +59,8 @@ func (t *Trace) Acknowledge(ctx context.Context) (Verdict, error) {
 // want the job any more (nil in both cases), or until ctx ends (its cause).
 func (t *Trace) Run(ctx context.Context) error {
 	defer t.o.Budget.join()()
+	t.o.Backlog.join(t)
+	defer t.o.Backlog.leave(t)
 	var err error
 	for {
 		if t.isOver() {

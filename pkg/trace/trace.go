@@ -30,10 +30,15 @@ var ErrOver = errors.New("job is over at GitLab")
 // ErrStopped says that Run has ended before the trace was finished.
 var ErrStopped = errors.New("trace is stopped")
 
+// ErrUndelivered says that GitLab was away for longer than Options.FinishTimeout.
+var ErrUndelivered = errors.New("GitLab could not be told")
+
 // Defaults of Options.
 const (
 	DefaultBufferBytes = 256 << 10
 	DefaultSpillBytes  = 32 << 20
+
+	DefaultFinishTimeout = 24 * time.Hour
 )
 
 // Options say which job a trace is for.
@@ -51,8 +56,13 @@ type Options struct {
 	SpillBytes  int64  // unconfirmed bytes on disk; 0 means DefaultSpillBytes, below 0 none
 	SpillDir    string // empty means the system's temporary directory
 
-	Budget *Budget     // shared by all traces; may be nil
-	Log    *zap.Logger // may be nil
+	// FinishTimeout bounds how long GitLab is tried to be told how a job has ended,
+	// or that it is gone on with; 0 means DefaultFinishTimeout.
+	FinishTimeout time.Duration
+
+	Budget  *Budget     // shared by all traces; may be nil
+	Backlog *Backlog    // shared by the traces of a runner; may be nil
+	Log     *zap.Logger // may be nil
 }
 
 // A Trace is one job's log on its way. Write is for one goroutine at a time;
@@ -61,9 +71,10 @@ type Trace struct {
 	o       Options
 	log     *zap.Logger
 	signals chan job.Signal
-	wake    chan struct{} // there is something new for Run; capacity 1
-	ended   chan struct{} // closed when Run has ended
-	running chan struct{} // closed when GitLab knows that the job runs
+	ends    func() time.Time // see Ends; may be nil
+	wake    chan struct{}    // there is something new for Run; capacity 1
+	ended   chan struct{}    // closed when Run has ended
+	running chan struct{}    // closed when GitLab knows that the job runs
 
 	mu        sync.Mutex
 	room      sync.Cond // Write waits here
@@ -76,6 +87,8 @@ type Trace struct {
 	over      bool      // GitLab does not want to hear of the job
 	held      bool      // GitLab shall keep the job pending
 	stopped   error     // why Run has ended
+	blocked   bool      // Write waits
+	unblocked time.Time // when it last had waited
 
 	// The rest belongs to the goroutine that talks to GitLab: the one of
 	// Acknowledge, then that of Run.
@@ -97,6 +110,9 @@ func New(o Options) *Trace {
 	}
 	if o.SpillBytes == 0 {
 		o.SpillBytes = DefaultSpillBytes
+	}
+	if o.FinishTimeout <= 0 {
+		o.FinishTimeout = DefaultFinishTimeout
 	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -123,6 +139,17 @@ func (t *Trace) Sent() int64 {
 	return t.confirmed
 }
 
+// Blocked returns when Write last had to wait for GitLab: now if it does, the zero
+// time if it never had to.
+func (t *Trace) Blocked() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.blocked {
+		return time.Now()
+	}
+	return t.unblocked
+}
+
 // Write takes bytes of the log. It blocks while the buffer is full. It returns
 // [ErrOver] once GitLab has given up the job, and [ErrStopped] once Run has
 // ended. When the log cannot be sent any more (see [Trace.Finish]), the bytes
@@ -140,7 +167,9 @@ func (t *Trace) Write(p []byte) (int, error) {
 		}
 		n := t.take(p[done:])
 		if n == 0 {
+			t.blocked = true
 			t.room.Wait()
+			t.blocked, t.unblocked = false, time.Now()
 			continue
 		}
 		t.crc = crc32.Update(t.crc, crc32.IEEETable, p[done:done+n])

@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"net/http"
+	"path"
 	"regexp"
 	"strings"
 	"syscall"
@@ -57,15 +58,30 @@ func TestTwoPhase(t *testing.T) {
 // TestTwoPhaseGiveBack: a job that finds no room within poll_timeout is GitLab's
 // again, and its retry is taken when there is room.
 func TestTwoPhaseGiveBack(t *testing.T) {
-	s := start(t, twoPhase(20*time.Second, "poll_timeout = 5"))
+	t.Run("unschedulable", func(t *testing.T) {
+		giveBack(t, func(*site) (allow func()) { return func() { place(t) } })
+	})
+	t.Run("quota", func(t *testing.T) {
+		giveBack(t, func(s *site) (allow func()) {
+			place(t)
+			return s.forbidPods()
+		})
+	})
+}
+
+// giveBack is that for one reason, the test's name; forbid keeps pods from their
+// place until allow is called.
+func giveBack(t *testing.T, forbid func(*site) (allow func())) {
+	s := start(t, twoPhase(15*time.Second, "poll_timeout = 15\npause_on_quota = false"))
+	allow := forbid(s)
 	j := s.add(standin.JobSpec{Name: "given back", Script: []string{"echo the script runs"}})
-	pod := s.unplaced(j)
-	s.gone(pod)
+	reason := path.Base(t.Name())
 	wait(t, "the job to be counted as given back", func() bool {
 		text, err := s.get("/metrics")
-		return err == nil && regexp.MustCompile(`(?m)^runnerd_jobs_given_back_total\{.*reason="unschedulable".*\} [1-9]`).MatchString(text)
+		return err == nil && regexp.MustCompile(`(?m)^runnerd_jobs_given_back_total\{.*reason="`+reason+`".*\} [1-9]`).MatchString(text)
 	})
-	place(t)
+	wait(t, "nothing of it to be left", func() bool { return s.pod(j) == nil && len(s.secrets("")) == 0 })
+	allow()
 	s.finish(j, standin.Failed)
 	if j.FailureReason() != "runner_provisioning_timeout" || len(j.Log()) > 0 {
 		t.Errorf("the job failed with %q and a log of %d bytes, want runner_provisioning_timeout and none", j.FailureReason(), len(j.Log()))

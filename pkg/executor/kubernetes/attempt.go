@@ -78,6 +78,13 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 	}
 	log := e.log.With(zap.Int64("job", task.Plan.JobID), zap.String("pod", view.name))
 	frames := relay.New(out, onEvent, log)
+	var lost func(bytes int64)
+	if task.Lost != nil && task.Adopted == nil { // GitLab may have the bytes from the process before
+		lost = func(bytes int64) {
+			begunSteps.Store(true) // perhaps: the news may be among what is lost
+			task.Lost(bytes)
+		}
+	}
 	return &attempt{
 		e: e, plan: task.Plan, pod: view.name, out: out, view: view, relay: frames, log: log,
 		follower: &follower{
@@ -85,7 +92,7 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 			open: func(ctx context.Context, options *corev1.PodLogOptions) (io.ReadCloser, error) {
 				return e.client.Logs.OpenLog(ctx, view.namespace, view.name, options)
 			},
-			resend: e.resender(view),
+			resend: e.resender(view), lost: lost,
 		},
 		adopted: task.Adopted, placed: task.Placed, signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps,
 		begun: time.Now(), troubles: map[string]time.Time{},

@@ -2,6 +2,7 @@ package kubernetes_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -191,7 +192,10 @@ func start(t *testing.T, c *cluster, cfg kubernetes.Config, plan *job.Plan, chan
 		cluster: c, executor: e, log: &strings.Builder{}, notes: &notes{},
 		signals: make(chan job.Signal, 1), done: make(chan struct{}),
 	}
-	r.task = executor.Task{Plan: plan, Log: r.log, Notes: r.notes, Signals: r.signals}
+	r.task = executor.Task{
+		Plan: plan, Log: r.log, Notes: r.notes, Signals: r.signals,
+		Lost: func(bytes int64) { fmt.Fprintf(r.log, "(%d bytes lost)\n", bytes) },
+	}
 	for _, change := range changes {
 		change(&r.task)
 	}

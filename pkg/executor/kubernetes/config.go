@@ -50,6 +50,7 @@ type Config struct {
 	SchedulerName     string
 	PodLabels         map[string]string // values may hold variables; keys of runner.gitlab.com and runnerd.io are left out
 	PodAnnotations    map[string]string // values may hold variables
+	DoNotDisrupt      bool              // autoscalers of nodes are to leave the pods where they are
 
 	Permissions Permissions // what a job's variables may change
 

@@ -35,12 +35,14 @@ type follower struct {
 	relay  *relay.Relay
 	open   func(ctx context.Context, options *corev1.PodLogOptions) (io.ReadCloser, error)
 	resend func(ctx context.Context, seq int64) error // asks the helper to write frames again
+	lost   func(bytes int64)                          // is told of a gap that nobody can close; nil: the log ends there
 	log    *zap.Logger
 
 	connected atomic.Bool // a stream is open
 
 	whole   bool // read from the log's begin, because a gap was found
 	mending bool // the helper was asked for missing frames: skip what is behind them
+	lossy   bool // nobody can write them again: go on behind them
 	tries   int  // since the last new frame
 	finals  int  // whole reads since the helper was over
 	overAt  time.Time
@@ -104,7 +106,10 @@ func (f *follower) read(ctx context.Context) error {
 	f.connected.Store(true)
 	defer f.connected.Store(false)
 	wary := &waryReader{in: stream, breakOff: cancel}
-	if f.mending {
+	switch {
+	case f.lossy:
+		return f.relay.CopyLossy(ctx, wary, f.lost)
+	case f.mending:
 		return f.relay.CopyResent(ctx, wary)
 	}
 	return f.relay.Copy(ctx, wary)
@@ -132,7 +137,7 @@ func (f *follower) mend(ctx context.Context, err error) error {
 // can come. A kubelet or API server that goes away in the middle may end a
 // stream as if it were complete, so one read is not enough.
 func (f *follower) ended(err error) bool {
-	if f.overAt.IsZero() {
+	if f.overAt.IsZero() || unreached(err) {
 		f.overAt = time.Now()
 	}
 	answered := err == nil || apierrors.IsNotFound(err) || apierrors.IsBadRequest(err)
@@ -141,10 +146,27 @@ func (f *follower) ended(err error) bool {
 		if f.whole {
 			f.finals++
 		}
-		f.whole = true
+		f.whole, f.mending = true, false
+		if f.finals >= finalReads && gap != nil && f.lost != nil && !f.lossy {
+			f.lossy, f.finals = true, 0
+		}
 		return f.finals >= finalReads
 	}
 	return time.Since(f.overAt) > finalPatience
+}
+
+// unreached reports whether the API server itself did not take the request: nothing
+// can be said of the log then.
+func unreached(err error) bool {
+	var status apierrors.APIStatus
+	var gap *relay.GapError
+	switch {
+	case err == nil, errors.As(err, &gap):
+		return false
+	case !errors.As(err, &status):
+		return true
+	}
+	return apierrors.IsUnauthorized(err) || apierrors.IsTooManyRequests(err)
 }
 
 // awaitNode waits until there is a kubelet to ask.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/runnerd/runnerd/pkg/executor/kubernetes"
@@ -147,13 +148,41 @@ func TestEndsWithoutAResult(t *testing.T) {
 	}
 	tests := []struct {
 		name    string
+		cfg     kubernetes.Config
 		change  func(*corev1.Pod)
 		remove  bool
 		want    job.Reason
 		says    string
 		outcome job.State
 	}{
-		{name: "helper out of memory", change: terminated("OOMKilled", 137, ""), want: job.RunnerSystemFailure, says: "OOMKilled, exit code 137"},
+		{name: "helper out of memory", change: terminated("OOMKilled", 137, ""), want: job.RunnerSystemFailure, says: "ran out of memory: it was killed for the node's lack of memory: it has no limit of its own on node node-1: OOMKilled, exit code 137"},
+		{
+			name: "helper out of its memory", cfg: kubernetes.Config{Helper: kubernetes.ResourceList{MemoryLimit: "32Mi"}},
+			change: terminated("OOMKilled", 137, ""), want: job.RunnerSystemFailure,
+			says: "helper container ran out of memory: it was killed at its limit of 32Mi on node node-1: OOMKilled, exit code 137; raise helper_memory_limit",
+		},
+		{
+			name: "killed by a signal", want: job.RunnerSystemFailure, says: "helper container ended without a result on node node-1: Error, exit code 137, signal 9",
+			change: func(p *corev1.Pod) {
+				setStatus(p, "helper", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Error", ExitCode: 137, Signal: 9}})
+			},
+		},
+		{
+			name: "drained", remove: true, want: job.RunnerSystemFailure, says: "on node node-1: EvictionByEvictionAPI: Eviction API: evicting",
+			change: func(p *corev1.Pod) {
+				p.Status.Conditions = []corev1.PodCondition{{
+					Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting",
+				}}
+			},
+		},
+		{
+			name: "its node is lost", remove: true, want: job.RunnerSystemFailure, says: "on node node-1: DeletionByTaintManager: Taint manager: deleting due to NoExecute taint",
+			change: func(p *corev1.Pod) {
+				p.Status.Conditions = []corev1.PodCondition{{
+					Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "DeletionByTaintManager", Message: "Taint manager: deleting due to NoExecute taint",
+				}}
+			},
+		},
 		{name: "termination message", change: terminated("Completed", 0, string(result)), outcome: job.Success, says: "the last 6 bytes of the log were lost on node node-1"},
 		{
 			name: "evicted", want: job.RunnerSystemFailure, says: "on node node-1: Evicted: The node was low on resource: memory.",
@@ -178,7 +207,7 @@ func TestEndsWithoutAResult(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+				r := start(t, newCluster(t), tt.cfg, simplePlan())
 				log := r.start()
 				log.event(job.Event{Phase: &job.PhaseEvent{Name: "step_script"}})
 				log.write("begun\n")
@@ -289,4 +318,60 @@ func TestStrayLinesDoNotReachTheJob(t *testing.T) {
 			t.Errorf("Run: %v, log = %q", r.err, r.log)
 		}
 	})
+}
+
+// TestLostFramesAreLeftOut: the node has rotated frames away, and the helper that
+// could write them again is dead. What is there is brought, with the size of the gap.
+func TestLostFramesAreLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("one\n")
+		time.Sleep(time.Second)
+		r.change(log, func() { log.opened = false; log.epoch++ })
+		log.write("rotated away\n")
+		log.rotate(false)
+		log.write("the first line of a file is not trusted\n")
+		log.write("three\n")
+		log.result(job.Outcome{State: job.Success})
+		r.update(func(p *corev1.Pod) {
+			setStatus(p, "helper", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}})
+		})
+		log.open()
+		r.wait()
+		if want := "one\n(53 bytes lost)\nthree\n"; r.err != nil || r.log.String() != want {
+			t.Errorf("Run: %+v, %v, log = %q, want %q", r.outcome, r.err, r.log.String(), want)
+		}
+	})
+}
+
+// TestResultOutlivesTheAPIServersAbsence: an API server that goes away when the helper
+// is over, for however long, costs time only.
+func TestResultOutlivesTheAPIServersAbsence(t *testing.T) {
+	for name, err := range map[string]error{
+		"refused":      errors.New("dial tcp: connection refused"),
+		"unauthorized": apierrors.NewUnauthorized("the token has expired"),
+		"throttled":    apierrors.NewTooManyRequests("later", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+				log := r.start()
+				log.write("one\n")
+				time.Sleep(time.Second)
+				r.change(log, func() { log.away = err; log.epoch++ })
+				log.write("two\n")
+				log.result(job.Outcome{State: job.Success})
+				r.update(func(p *corev1.Pod) {
+					setStatus(p, "helper", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}})
+				})
+				time.Sleep(20 * time.Minute)
+				r.change(log, func() { log.away = nil })
+				r.wait()
+				if r.err != nil || r.log.String() != "one\ntwo\n" {
+					t.Errorf("Run: %+v, %v, log = %q", r.outcome, r.err, r.log.String())
+				}
+			})
+		})
+	}
 }

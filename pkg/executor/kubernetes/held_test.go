@@ -44,7 +44,7 @@ func TestHeldPodBeginsWhenItsPlaceIsConfirmed(t *testing.T) {
 			t.Errorf("the helper sees %d files, want signal, resend and go", files)
 		}
 		r.update(unschedulable)
-		time.Sleep(time.Minute)
+		time.Sleep(2 * time.Minute) // of three, for the node
 		select {
 		case <-placed:
 			t.Fatal("the pod counts as placed before it has a node")
@@ -52,6 +52,7 @@ func TestHeldPodBeginsWhenItsPlaceIsConfirmed(t *testing.T) {
 		}
 		r.update(func(p *corev1.Pod) { p.Spec.NodeName = "node-1" })
 		<-placed
+		time.Sleep(2 * time.Minute) // of three, for the start
 		synctest.Wait()
 		if r.pod().Annotations["runnerd.io/go"] != "" {
 			t.Error("the pod may begin before that is confirmed")

@@ -77,14 +77,11 @@ func (a *attempt) lookAtBuild(state podState, now time.Time) (time.Duration, err
 	if left := buildEndPatience - now.Sub(a.buildEnded); left > 0 {
 		return left, nil
 	}
-	if t.Reason == "OOMKilled" {
-		limit := ""
-		if q, ok := memoryLimit(state.pod, containerBuild); ok {
-			limit = fmt.Sprintf(" of %s", q.String())
-		}
+	if t.Reason == oomKilled {
 		return 0, &job.Failure{
 			Reason: job.ScriptFailure, ExitCode: int(t.ExitCode),
-			Message: fmt.Sprintf("build container ran out of memory: it was killed at its limit%s (OOMKilled, exit code %d)", limit, t.ExitCode),
+			Message: fmt.Sprintf("build container ran out of memory: it was killed%s (OOMKilled, exit code %d, node %s)",
+				atLimit(state.pod, containerBuild), t.ExitCode, state.pod.Spec.NodeName),
 		}
 	}
 	hint := ""

@@ -54,6 +54,9 @@ func (e *Executor) metadata(plan *job.Plan, w *wishes, name string) metav1.Objec
 			meta.Labels[key] = labelValue(expand(value))
 		}
 	}
+	if e.cfg.DoNotDisrupt {
+		maps.Copy(meta.Annotations, doNotDisrupt)
+	}
 	for key, value := range e.cfg.PodAnnotations {
 		meta.Annotations[key] = expand(value)
 	}
@@ -83,6 +86,12 @@ func (e *Executor) metadata(plan *job.Plan, w *wishes, name string) metav1.Objec
 	}
 	maps.Copy(meta.Annotations, jobAnnotations(plan))
 	return meta
+}
+
+// doNotDisrupt is how the autoscalers of nodes are told to leave a pod where it is.
+var doNotDisrupt = map[string]string{
+	"cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+	"karpenter.sh/do-not-disrupt":                    "true",
 }
 
 // jobAnnotations tell people which job an object is for.

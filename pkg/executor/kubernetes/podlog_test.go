@@ -20,8 +20,9 @@ type podLog struct {
 	mu      sync.Mutex
 	opened  bool
 	ended   bool
-	stuck   bool // streams of an older epoch wait instead
-	lost    bool // its node is: streams stay open
+	stuck   bool  // streams of an older epoch wait instead
+	lost    bool  // its node is: streams stay open
+	away    error // what is answered in the kubelet's place
 	frames  [][]byte
 	times   []time.Time
 	next    frame.Frame
@@ -96,6 +97,9 @@ func (l *podLog) again(line []byte) {
 func (l *podLog) stream(ctx context.Context, options *corev1.PodLogOptions) (io.ReadCloser, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.away != nil {
+		return nil, l.away
+	}
 	if !l.opened {
 		return nil, apierrors.NewBadRequest(`container "helper" is waiting to start: ContainerCreating`)
 	}

@@ -65,7 +65,9 @@ func (q *quotas) get(ctx context.Context) ([]corev1.ResourceQuota, time.Time) {
 		if !q.failed && ctx.Err() == nil {
 			q.log.Warn("quotas cannot be read; taking jobs nevertheless", zap.String("namespace", q.namespace), zap.Error(err))
 		}
-		q.list, q.next, q.failed = nil, now.Add(quotaEvery), true
+		// From now, not from before: a cluster that does not answer is not asked at
+		// each request for a job.
+		q.list, q.next, q.failed = nil, time.Now().Add(quotaEvery), true
 	default:
 		q.list, q.read, q.next, q.failed = found.Items, now, now.Add(quotaEvery), false
 		if len(q.list) == 0 {

@@ -45,6 +45,8 @@ func passes(err error) bool {
 		return !errors.As(err, &failure)
 	case overQuota(err):
 		return true
+	case apierrors.IsUnauthorized(err): // a token that has expired, until the new one is read
+		return true
 	}
 	return apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsTooManyRequests(err) ||
 		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || apierrors.IsConflict(err)

@@ -183,6 +183,25 @@ func TestQuotaThatMayNotBeRead(t *testing.T) {
 	})
 }
 
+// TestClusterThatDoesNotAnswerHoldsNothingUp: at least not each request for a job.
+func TestClusterThatDoesNotAnswerHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		c.PrependReactor("list", "resourcequotas", func(clienttest.Action) (bool, runtime.Object, error) {
+			time.Sleep(5 * time.Second)
+			return true, nil, errors.New("no answer")
+		})
+		r := start(t, c, kubernetes.Config{PauseOnQuota: true}, simplePlan())
+		began := time.Now()
+		for range 10 {
+			r.room("", nil, 0)
+		}
+		if took := time.Since(began); took != 5*time.Second {
+			t.Errorf("ten questions took %v, want one wait of 5 s", took)
+		}
+	})
+}
+
 // TestRefusedPodLeavesNoRoom: the API server knows more of quotas than is computed
 // here. The job's log says once what it waits for.
 func TestRefusedPodLeavesNoRoom(t *testing.T) {

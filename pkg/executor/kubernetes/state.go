@@ -40,6 +40,17 @@ func memoryLimit(pod *corev1.Pod, container string) (limit resource.Quantity, ok
 	return limit, ok
 }
 
+// oomKilled is the kubelet's reason for a container that was killed for its memory.
+const oomKilled = "OOMKilled"
+
+// atLimit says at which limit of its memory a container was killed.
+func atLimit(pod *corev1.Pod, container string) string {
+	if limit, ok := memoryLimit(pod, container); ok {
+		return " at its limit of " + limit.String()
+	}
+	return " for the node's lack of memory: it has no limit of its own"
+}
+
 // scheduled reports whether the pod has, or had, a node.
 func (s podState) scheduled() bool { return s.pod != nil && s.pod.Spec.NodeName != "" }
 
@@ -104,6 +115,10 @@ func (s podState) end() *job.Failure {
 		return job.Failf(job.RunnerSystemFailure, "pod %s was taken away by the cluster %s: %s", pod.Name, where, why)
 	}
 	if t := s.terminated(containerHelper); t != nil && pod.DeletionTimestamp == nil {
+		if t.Reason == oomKilled {
+			return job.Failf(job.RunnerSystemFailure, "helper container ran out of memory: it was killed%s %s: %s; raise helper_memory_limit",
+				atLimit(pod, containerHelper), where, ending(t))
+		}
 		return job.Failf(job.RunnerSystemFailure, "helper container ended without a result %s: %s", where, ending(t))
 	}
 	if s.gone || pod.DeletionTimestamp != nil {

@@ -64,6 +64,9 @@ func (a *attempt) confirm(ctx context.Context, state podState) {
 	}
 	placed := a.placed
 	a.placed = nil
+	if a.plan.Helper.Held {
+		a.begun = time.Now() // it has waited for a node at GitLab's cost, not at that of its start
+	}
 	a.background.Go(func() {
 		err := placed(ctx)
 		if err == nil && a.plan.Helper.Held {

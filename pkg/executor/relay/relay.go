@@ -48,14 +48,27 @@ func New(out io.Writer, onEvent func(job.Event), log *zap.Logger) *Relay {
 // Copy looks at ctx between frames; to end a read that blocks, close in. A
 // write to the log that blocks has to be ended by the log.
 func (r *Relay) Copy(ctx context.Context, in io.Reader) error {
-	return r.copy(ctx, in, false)
+	return r.copy(ctx, in, mode{})
 }
 
 // CopyResent is Copy for a stream whose sender was asked to write the missing
 // frames again: frames behind the gap are dropped until the first missing one
 // comes, instead of ending the call with a [*GapError].
 func (r *Relay) CopyResent(ctx context.Context, in io.Reader) error {
-	return r.copy(ctx, in, true)
+	return r.copy(ctx, in, mode{resent: true})
+}
+
+// CopyLossy is Copy for a stream whose missing frames nobody can write again: it
+// goes on behind a gap. Before the first byte behind it, lost is told how many bytes
+// of the log are missing.
+func (r *Relay) CopyLossy(ctx context.Context, in io.Reader, lost func(bytes int64)) error {
+	return r.copy(ctx, in, mode{lost: lost})
+}
+
+// A mode says what is done about a gap; the zero mode ends the call.
+type mode struct {
+	resent bool              // drop what is behind it
+	lost   func(bytes int64) // go on behind it
 }
 
 // Result returns the job's result once it came.
@@ -95,7 +108,7 @@ func (r *Relay) LastTime() time.Time {
 	return r.last
 }
 
-func (r *Relay) copy(ctx context.Context, in io.Reader, resent bool) error {
+func (r *Relay) copy(ctx context.Context, in io.Reader, m mode) error {
 	if _, done := r.Result(); done {
 		return nil
 	}
@@ -122,7 +135,7 @@ func (r *Relay) copy(ctx context.Context, in io.Reader, resent bool) error {
 		case err != nil:
 			return fmt.Errorf("read log stream: %w", err)
 		}
-		done, err := r.accept(f, cut, resent)
+		done, err := r.accept(f, cut, m)
 		if err != nil || done {
 			return err
 		}
@@ -131,7 +144,7 @@ func (r *Relay) copy(ctx context.Context, in io.Reader, resent bool) error {
 
 // accept takes one frame; done says that it was the last. A frame in a line
 // that may be cut is never new.
-func (r *Relay) accept(f frame.Frame, cut, resent bool) (done bool, err error) {
+func (r *Relay) accept(f frame.Frame, cut bool, m mode) (done bool, err error) {
 	next, offset := r.NextSeq(), r.Bytes()
 	gap := f.Seq > next || f.Seq == next && cut
 	switch {
@@ -139,7 +152,13 @@ func (r *Relay) accept(f frame.Frame, cut, resent bool) (done bool, err error) {
 		return false, fmt.Errorf("%w: frame %d again, at byte %d, but only %d bytes came before", ErrCorrupt, f.Seq, f.Offset, offset)
 	case f.Seq < next:
 		return false, nil
-	case gap && resent:
+	case gap && m.lost != nil && cut:
+		return false, nil // it counts as lost
+	case gap && m.lost != nil && f.Offset >= offset:
+		r.jump(f)
+		m.lost(f.Offset - offset)
+		offset = f.Offset
+	case gap && m.resent:
 		r.skip(f.Seq)
 		return false, nil
 	case gap:
@@ -186,6 +205,13 @@ func (r *Relay) advance(frames, bytes int64, at time.Time, result *job.Result) {
 		r.last = at
 	}
 	r.result = result
+}
+
+// jump goes on with f, whatever is missing before it.
+func (r *Relay) jump(f frame.Frame) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.next, r.offset = f.Seq, f.Offset
 }
 
 func (r *Relay) skip(seq int64) {

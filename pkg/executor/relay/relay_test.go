@@ -248,3 +248,29 @@ func TestErrorsOfBothEnds(t *testing.T) {
 		t.Errorf("Copy under an ended context = %v, want its cause", err)
 	}
 }
+
+// TestCopyLossy: what nobody can write again is left out, its size is told before the
+// first byte behind it, and the rest comes as it is.
+func TestCopyLossy(t *testing.T) {
+	frames, want := lines(t)
+	var log strings.Builder
+	r := relay.New(&log, nil, zap.NewNop())
+	if err := r.Copy(t.Context(), bytes.NewReader(frames[0])); err != nil {
+		t.Fatal(err)
+	}
+	rest := join(frames[1][5:], frames[3], frames[4]) // the file begins inside a frame
+	var gap *relay.GapError
+	if err := r.Copy(t.Context(), bytes.NewReader(rest)); !errors.As(err, &gap) {
+		t.Fatalf("Copy: %v, want a gap", err)
+	}
+	err := r.CopyLossy(t.Context(), bytes.NewReader(rest), func(n int64) { fmt.Fprintf(&log, "(%d lost)", n) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Replace(want, "second\\\r\n", "(9 lost)", 1); log.String() != want {
+		t.Errorf("log = %q, want %q", log.String(), want)
+	}
+	if result, ok := r.Result(); !ok || result.State != job.Success {
+		t.Errorf("result = %+v, %v", result, ok)
+	}
+}
