@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"pkg/gitlab":    {"pkg/cacert", "pkg/httpwait", "pkg/job"},
 	"pkg/judge":     {"pkg/executor", "pkg/job", "pkg/policy"},
 	"pkg/lifecycle": {"pkg/cache", "pkg/executor", "pkg/job", "pkg/joblog", "pkg/judge", "pkg/secret", "pkg/trace"},
+	"pkg/lease":     {}, // who lives
 	"pkg/metrics":   {},
 	"pkg/netpolicy": {}, // what NetworkPolicies there are; it talks to no cluster
 	"pkg/policy":    {"pkg/job"},
