@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"go.uber.org/zap"
 
 	"github.com/runnerd/runnerd/pkg/config"
 	"github.com/runnerd/runnerd/pkg/gitlab"
@@ -18,7 +17,7 @@ func newClient(path string, r config.Runner) (*gitlab.Client, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
-	systemID, err := loadSystemID(path, zap.NewNop())
+	systemID, err := loadSystemID(path)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 	"github.com/runnerd/runnerd/pkg/cache"
 	"github.com/runnerd/runnerd/pkg/config"
+	"github.com/runnerd/runnerd/pkg/executor/kubernetes"
 	"github.com/runnerd/runnerd/pkg/gitlab"
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/metrics"
@@ -32,6 +32,7 @@ type daemon struct {
 	level    zap.AtomicLevel
 	agent    string // path of the agent's binary, for the local executor
 	systemID string
+	manager  *manager
 
 	listenAddress string // beats the config's, unless ""
 
@@ -52,6 +53,8 @@ type daemon struct {
 	swept   map[job.Secret]bool // tokens whose leftovers have been removed
 	rotated time.Time           // when a token's rotation has last failed
 	entries sync.WaitGroup
+	leases  leases
+	claims  *kubernetes.Claims
 }
 
 // A runningEntry is an entry that takes jobs, and the way to stop that.
@@ -65,15 +68,15 @@ type runningEntry struct {
 const keepAlives = 20
 
 func newDaemon(build buildInfo, path, agent string, c *config.Config, log *zap.Logger, level zap.AtomicLevel) (*daemon, error) {
-	systemID, err := loadSystemID(path, log)
+	manager, err := claimManager(path, log)
 	if err != nil {
 		return nil, err
 	}
 	d := &daemon{
-		build: build, path: path, log: log, level: level, agent: agent, systemID: systemID,
+		build: build, path: path, log: log, level: level, agent: agent, systemID: manager.systemID, manager: manager,
 		config: c, seen: look(path), swept: map[job.Secret]bool{},
 		registry: prometheus.NewRegistry(), slots: poller.NewSlots(c.Concurrent),
-		budget: trace.NewBudget(keepAlives), status: &status.Status{},
+		budget: trace.NewBudget(keepAlives), status: &status.Status{}, claims: kubernetes.NewClaims(),
 	}
 	d.process = metrics.NewProcess(d.registry, metrics.Build{Name: product, Version: build.Version, Revision: build.Revision, BuiltAt: build.Built})
 	d.jobs = metrics.NewJobs(d.registry)
@@ -83,25 +86,6 @@ func newDaemon(build buildInfo, path, agent string, c *config.Config, log *zap.L
 	d.polling = poller.NewMetrics(d.registry, d.slots)
 	d.enter(metrics.Starting)
 	return d, nil
-}
-
-// loadSystemID keeps the manager's identity beside the config file. Where that
-// cannot be written, as in a mounted ConfigMap, it lasts as long as the process.
-func loadSystemID(configPath string, log *zap.Logger) (string, error) {
-	if configPath == "" {
-		dir, err := os.MkdirTemp("", product)
-		if err != nil {
-			return "", err
-		}
-		defer os.RemoveAll(dir)
-		configPath = filepath.Join(dir, "config.toml")
-	}
-	id, err := gitlab.LoadSystemID(filepath.Join(filepath.Dir(configPath), ".runner_system_id"), "")
-	if err != nil && id != "" {
-		log.Warn("system id not stored: after a restart GitLab will see another runner manager, and no job of this one is adopted", zap.Error(err))
-		return id, nil
-	}
-	return id, err
 }
 
 func (d *daemon) enter(state string) {
@@ -127,6 +111,8 @@ func (d *daemon) run(stop stopper) error {
 	if err := d.serve(serving, served); err != nil {
 		return err
 	}
+	defer d.manager.release()
+	defer d.leases.start(context.WithoutCancel(stop.force))()
 	if err := d.apply(stop, d.config); err != nil {
 		closeServer()
 		return errors.Join(err, <-served)

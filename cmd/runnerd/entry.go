@@ -124,79 +124,21 @@ func (e *entry) run(polling, jobs context.Context, first bool) {
 			}
 		})
 	}
-	var adopted sync.WaitGroup
+	adoption := &adoption{entry: e, jobs: jobs}
 	if first {
-		e.takeOver(polling, jobs, &adopted)
+		adoption.takeOver(polling)
 	}
 	e.verify(polling)
+	var looking sync.WaitGroup
+	looking.Go(func() { adoption.watch(polling) })
 	if err := e.poller.Run(polling, jobs); err != nil && !errors.Is(err, context.Canceled) {
 		e.log.Error("polling ended", zap.Error(err))
 	}
-	adopted.Wait()
+	looking.Wait()
+	adoption.running.Wait()
 	e.runner.Wait()
 	stopWatching()
 	watch.Wait()
-}
-
-// takeOver goes on with the jobs that an earlier process has left behind, and
-// removes what else is left of it. Only then may new jobs come: those that are
-// adopted have slots first. It does not give up while the cluster is away.
-func (e *entry) takeOver(polling, jobs context.Context, adopted *sync.WaitGroup) {
-	left, err := e.leftBehind(polling, jobs)
-	if err != nil {
-		e.log.Error("jobs of an earlier process not looked for", zap.Error(err))
-		return
-	}
-	for _, l := range left {
-		release := e.poller.Adopt(l.ProjectID, poller.Slot{ConcurrentID: l.ConcurrentID, ConcurrentProjectID: l.ConcurrentProjectID})
-		adopted.Go(func() {
-			defer release()
-			e.runner.Adopt(jobs, l)
-		})
-	}
-	if e.pods != nil {
-		e.sweep(jobs)
-	}
-}
-
-// leftBehind returns the jobs of an earlier process. A process that is to drain
-// looks for them once more: to it they are running jobs.
-func (e *entry) leftBehind(polling, jobs context.Context) ([]lifecycle.Left, error) {
-	for {
-		left, err := e.runner.LeftBehind(jobs)
-		switch {
-		case errors.Is(err, executor.ErrUnrecorded):
-			e.log.Warn("jobs cannot be adopted, and are interrupted when runnerd stops", zap.Error(err))
-			return nil, nil
-		case err == nil || polling.Err() != nil:
-			return left, err
-		}
-		e.log.Warn("jobs of an earlier process not looked for; trying again", zap.Error(err))
-		pause := time.NewTimer(takeOverPause)
-		select {
-		case <-polling.Done():
-		case <-pause.C:
-		}
-		pause.Stop()
-	}
-}
-
-// takeOverPause is the time between two looks for jobs of an earlier process.
-const takeOverPause = 2 * time.Second
-
-// sweep removes what an earlier process has left behind. It takes the pods of
-// another entry with the same token for such: one that a reload has replaced,
-// and whose jobs still run.
-func (e *entry) sweep(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	pods, err := e.pods.Sweep(ctx)
-	switch {
-	case err != nil:
-		e.log.Warn("leftover pods of an earlier process not removed", zap.Error(err))
-	case pods > 0:
-		e.log.Info("removed leftover pods of an earlier process", zap.Int("pods", pods))
-	}
 }
 
 // verify makes GitLab's first sight of this manager one with all its features;
@@ -229,6 +171,7 @@ func (d *daemon) executor(e *entry) (executor.Executor, error) {
 	}
 	id := kubernetes.Identity{
 		SystemID: d.systemID, RunnerName: e.config.Name, ShortToken: gitlab.ShortToken(e.config.Token), GitLabURL: e.config.URL,
+		Lease: d.lease(e.config.Kubernetes, client), Claims: d.claims,
 	}
 	e.pods, err = kubernetes.New(client, id, podConfig(e.config, d.build), e.log)
 	return e.pods, err

@@ -36,6 +36,13 @@ func (o *observer) Stage(name string) {
 
 func (o *observer) Remade() { o.metrics.Remade() }
 
+func (o *observer) Adopted() { o.metrics.Adopted() }
+
+func (o *observer) Leave() {
+	o.metrics.Leave()
+	o.status.Delete(o.shown.ID)
+}
+
 func (o *observer) Finish(reason job.Reason) {
 	o.metrics.Finish(string(reason))
 	o.status.Delete(o.shown.ID)

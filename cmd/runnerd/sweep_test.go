@@ -24,6 +24,8 @@ func TestSweepOnce(t *testing.T) {
 	var sweeps atomic.Int32
 	cluster := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case strings.Contains(r.URL.Path, "/leases"):
+			http.Error(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403}`, http.StatusForbidden)
 		case strings.HasSuffix(r.URL.Path, "/secrets"): // a sweep lists them, and so does who looks for records
 			if !strings.Contains(r.URL.Query().Get("labelSelector"), "record") {
 				sweeps.Add(1)

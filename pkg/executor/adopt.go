@@ -18,9 +18,17 @@ type Recorder interface {
 	// it once.
 	Extend(ctx context.Context, plan *job.Plan, name string, data []byte) error
 
-	// Records returns the records of jobs that no Remove has ended, and claims
-	// these jobs: nothing of them is swept. Remove ends a record before all else.
-	Records(ctx context.Context) ([]Record, error)
+	// Records returns the records of jobs that no Remove has ended and whose process
+	// is dead, and makes these jobs this process's own: no other one gets them from
+	// then on, and none of what is said under another process's name is taken. With
+	// earlier they include those of an earlier process of the same manager. Remove
+	// ends a record before all else.
+	Records(ctx context.Context, earlier bool) ([]Record, error)
+
+	// Own returns when it is certain that the recorded job is still this process's
+	// own. While others may take this process for dead, it waits. ErrDetached says
+	// that another process has the job.
+	Own(ctx context.Context, plan *job.Plan) error
 }
 
 // A Record is what an earlier process has written down of a job.

@@ -21,16 +21,15 @@ type Left struct {
 	started string
 }
 
-// LeftBehind returns the jobs that another process has left behind and this one
-// can go on with. Those that it cannot go on with it leaves alone, and says so.
-func (r *Runner) LeftBehind(ctx context.Context) ([]Left, error) {
+// LeftBehind returns the jobs that a dead process has left behind and this one can
+// go on with, with earlier also those of an earlier process of this manager. They
+// are this process's from then on, those too that come with an error. Those that it
+// cannot go on with it leaves alone, and says so.
+func (r *Runner) LeftBehind(ctx context.Context, earlier bool) ([]Left, error) {
 	if r.recorder == nil {
 		return nil, nil
 	}
-	records, err := r.recorder.Records(ctx)
-	if err != nil {
-		return nil, err
-	}
+	records, err := r.recorder.Records(ctx, earlier)
 	var jobs []Left
 	for _, record := range records {
 		p, err := pastOf(record)
@@ -43,7 +42,7 @@ func (r *Runner) LeftBehind(ctx context.Context) ([]Left, error) {
 			past: p, started: record.Started,
 		})
 	}
-	return jobs, nil
+	return jobs, err
 }
 
 // Adopt takes a job that another process has begun to its end, as Handle does.
@@ -54,8 +53,10 @@ func (r *Runner) Adopt(ctx context.Context, left Left) {
 	p := left.past
 	log := r.Log.With(zap.Int64("job", p.Job.ID), zap.Int64("project", p.Job.ProjectID))
 	log.Info("job adopted", zap.String("name", p.Job.Name), zap.Time("received", p.Received), zap.Bool("started", left.started != ""), zap.Bool("ended", p.End != nil))
-	a := &attempt{runner: r, job: p.Job, plan: p.Plan, past: p, received: p.Received, log: log, ran: true, entries: p.next}
-	a.trace = r.trace(p.Job, p.Plan, true, log)
+	a := &attempt{runner: r, job: p.Job, plan: p.Plan, past: p, ran: true, entries: p.next}
+	ctx, report, stop := a.begin(ctx, log)
+	defer stop()
+	a.received = p.Received
 	verdict, err := a.trace.Resume(ctx, p.pieces[0].Text)
 	switch {
 	case ctx.Err() != nil:
@@ -70,15 +71,13 @@ func (r *Runner) Adopt(ctx context.Context, left Left) {
 		a.remove(ctx)
 		return
 	}
-	report, stop := linger(ctx, r.ReportTimeout)
-	defer stop()
-	a.observer, a.stop = r.Observe(p.Job), stop
-	r.finish(ctx, report, stop, a, func() (*job.Outcome, error) { return a.goOn(ctx, left.started, verdict) })
+	a.observer = r.Observe(p.Job)
+	a.observer.Adopted()
+	r.finish(ctx, report, a, func() (*job.Outcome, error) { return a.goOn(ctx, left.started, verdict) })
 }
 
 // goOn is run for an adopted job.
 func (a *attempt) goOn(ctx context.Context, started string, verdict trace.Verdict) (*job.Outcome, error) {
-	a.lines, a.save = newOwnLines(a.trace, a.logOptions()), a.saver(ctx)
 	a.lines.marks, a.lines.warned = a.past.Marks, a.past.Told
 	adoption := &executor.Adoption{Started: started, Earlier: a.past.earlier, Repeating: a.lines.journal.behind}
 	if a.past.End != nil {
@@ -183,6 +182,9 @@ func (a *attempt) saver(ctx context.Context) func(piece) error {
 			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
+		case errors.Is(err, executor.ErrDetached):
+			a.lose()
+			return executor.ErrDetached
 		}
 		a.log.Error("job's record cannot be written; no other process can go on with the job", zap.Error(err))
 		return executor.ErrUnrecorded

@@ -35,12 +35,12 @@ type attempt struct {
 	entries  int            // of the job's record, behind its beginning
 	save     func(piece) error
 	stop     func() // ends the trace
+	lose     func() // ends the job in this process: another one has it
 }
 
 // run brings the job to its end and its log into the trace. It returns nil when
 // nothing is to be reported, and executor.ErrDetached when another process will.
 func (a *attempt) run(ctx context.Context, planErr error, verdict trace.Verdict) (*job.Outcome, error) {
-	a.lines, a.save = newOwnLines(a.trace, a.logOptions()), a.saver(ctx)
 	a.lines.header(a.runner, a.job)
 	outcome, err := a.execute(ctx, planErr, verdict)
 	return a.end(ctx, outcome, err)

@@ -44,7 +44,9 @@ type Options struct {
 type Observer interface {
 	Stage(name string)
 	Remade()                  // what the job ran in was lost before its script began, and is made anew
+	Adopted()                 // another process has begun the job
 	Finish(reason job.Reason) // the reason as runnerd sees it; empty for success
+	Leave()                   // instead of Finish: another process goes on with the job
 }
 
 // A Runner runs the jobs of one [[runners]] entry. It is safe for concurrent use.
@@ -98,11 +100,9 @@ func (r *Runner) Reject(ctx context.Context, damaged *job.DamagedError) {
 func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 	j := a.job
 	log := r.Log.With(zap.Int64("job", j.ID), zap.Int64("project", j.ProjectID))
-	started := time.Now()
-	report, stop := linger(ctx, r.ReportTimeout)
+	ctx, report, stop := a.begin(ctx, log)
 	defer stop()
-	t := r.trace(j, a.plan, false, log)
-	verdict, err := acknowledge(report, t)
+	verdict, err := acknowledge(report, a.trace)
 	if err != nil {
 		log.Warn("job not acknowledged; going on", zap.Error(err))
 	}
@@ -112,13 +112,13 @@ func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 	}
 	log.Info("job received", zap.String("name", j.Name), zap.String("project_path", j.ProjectPath), zap.Duration("queued", j.QueueTime))
 
-	a.trace, a.observer, a.log, a.received, a.stop = t, r.Observe(j), log, started, stop
-	r.finish(ctx, report, stop, a, func() (*job.Outcome, error) { return a.run(ctx, planErr, verdict) })
+	a.observer = r.Observe(j)
+	r.finish(ctx, report, a, func() (*job.Outcome, error) { return a.run(ctx, planErr, verdict) })
 }
 
 // finish has run run the job while its log goes to GitLab, then reports how it has
-// ended and removes what is left. report outlives ctx; stop ends it.
-func (r *Runner) finish(ctx, report context.Context, stop context.CancelFunc, a *attempt, run func() (*job.Outcome, error)) {
+// ended and removes what is left. report outlives ctx.
+func (r *Runner) finish(ctx, report context.Context, a *attempt, run func() (*job.Outcome, error)) {
 	var sending sync.WaitGroup
 	sending.Go(func() {
 		if err := a.trace.Run(report); err != nil && ctx.Err() == nil {
@@ -131,9 +131,10 @@ func (r *Runner) finish(ctx, report context.Context, stop context.CancelFunc, a 
 	if err == nil && outcome != nil {
 		err = a.report(report, *outcome)
 	}
-	stop() // the trace has nothing left to send
+	a.stop() // the trace has nothing left to send
 	if errors.Is(err, executor.ErrDetached) || err != nil && a.detaching(ctx) {
 		a.log.Info("job left to the next runnerd")
+		a.observer.Leave()
 		return
 	}
 	a.finish(outcome, time.Since(a.received))
@@ -142,14 +143,6 @@ func (r *Runner) finish(ctx, report context.Context, stop context.CancelFunc, a 
 		return
 	}
 	a.remove(report)
-}
-
-func (r *Runner) trace(j *job.Job, plan *job.Plan, resume bool, log *zap.Logger) *trace.Trace {
-	o := r.Trace
-	o.Job, o.Log = job.Credentials{ID: j.ID, Token: j.Token}, log
-	o.Debug = plan != nil && plan.Debug
-	o.Resume = resume
-	return trace.New(o)
 }
 
 // acknowledge tells GitLab that the job runs. A GitLab that is busy is not

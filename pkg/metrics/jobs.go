@@ -30,6 +30,7 @@ type Jobs struct {
 	queueDepth    *prometheus.GaugeVec
 	stage         *prometheus.HistogramVec
 	remade        *prometheus.CounterVec
+	adopted       *prometheus.CounterVec
 }
 
 var (
@@ -71,8 +72,11 @@ func NewJobs(reg prometheus.Registerer) *Jobs {
 		remade: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "runnerd_job_pods_remade_total", Help: "Pods that were made again because the cluster lost them before the job's script began.",
 		}, labels()),
+		adopted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "runnerd_jobs_adopted_total", Help: "Jobs that another process has begun and this one has gone on with.",
+		}, labels()),
 	}
-	reg.MustRegister(j.running, j.total, j.failed, j.duration, j.queueDuration, j.queueSize, j.queueDepth, j.stage, j.remade)
+	reg.MustRegister(j.running, j.total, j.failed, j.duration, j.queueDuration, j.queueSize, j.queueDepth, j.stage, j.remade, j.adopted)
 	return j
 }
 
@@ -126,6 +130,12 @@ func (j *Job) Stage(name string) { j.enter(name, "prepare") }
 
 // Remade says that the job's pod is made again.
 func (j *Job) Remade() { j.metrics.remade.WithLabelValues(j.runner.values()...).Inc() }
+
+// Adopted says that another process has begun the job.
+func (j *Job) Adopted() { j.metrics.adopted.WithLabelValues(j.runner.values()...).Inc() }
+
+// Leave ends the job's place here; another process goes on with it.
+func (j *Job) Leave() { j.leave() }
 
 // Finish counts the job out. reason is empty when it succeeded.
 func (j *Job) Finish(reason string) {

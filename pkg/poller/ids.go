@@ -11,8 +11,8 @@ type Slot struct {
 
 type ids struct {
 	mu       sync.Mutex
-	entry    map[int]bool
-	projects map[int64]map[int]bool
+	entry    map[int]int // how many jobs have a number: those of a dead replica bring theirs
+	projects map[int64]map[int]int
 }
 
 func (i *ids) take(project int64) Slot {
@@ -32,28 +32,34 @@ func (i *ids) put(project int64, slot Slot) {
 
 func (i *ids) mark(project int64, slot Slot) {
 	if i.entry == nil {
-		i.entry, i.projects = map[int]bool{}, map[int64]map[int]bool{}
+		i.entry, i.projects = map[int]int{}, map[int64]map[int]int{}
 	}
 	if i.projects[project] == nil {
-		i.projects[project] = map[int]bool{}
+		i.projects[project] = map[int]int{}
 	}
-	i.entry[slot.ConcurrentID] = true
-	i.projects[project][slot.ConcurrentProjectID] = true
+	i.entry[slot.ConcurrentID]++
+	i.projects[project][slot.ConcurrentProjectID]++
 }
 
 func (i *ids) release(project int64, slot Slot) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	delete(i.entry, slot.ConcurrentID)
-	delete(i.projects[project], slot.ConcurrentProjectID)
+	leave(i.entry, slot.ConcurrentID)
+	leave(i.projects[project], slot.ConcurrentProjectID)
 	if len(i.projects[project]) == 0 {
 		delete(i.projects, project)
 	}
 }
 
-func lowest(used map[int]bool) int {
+func leave(used map[int]int, n int) {
+	if used[n]--; used[n] <= 0 {
+		delete(used, n)
+	}
+}
+
+func lowest(used map[int]int) int {
 	n := 0
-	for used[n] {
+	for used[n] > 0 {
 		n++
 	}
 	return n

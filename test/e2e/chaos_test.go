@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/runnerd/runnerd/internal/standin"
 	"github.com/runnerd/runnerd/test/chaos"
 )
@@ -90,25 +92,9 @@ func newTurmoil(t *testing.T, plan chaos.Plan) *turmoil {
 	c := &turmoil{site: start(t, o), plan: plan, excuses: map[*standin.Job]excuse{}}
 	c.replicas = []*site{c.site}
 	for range plan.Replicas - 1 {
-		c.replicas = append(c.replicas, c.replica(o))
+		c.replicas = append(c.replicas, c.replica())
 	}
 	return c
-}
-
-// replica starts one more daemon with the same token, and an identity of its own.
-func (s *site) replica(o options) *site {
-	s.t.Helper()
-	r := *s
-	r.writeConfig(o)
-	r.startDaemon()
-	s.t.Cleanup(func() {
-		r.drain()
-		r.log.Close()
-		if s.t.Failed() {
-			s.t.Logf("the log of another daemon:\n%s", r.daemonLog())
-		}
-	})
-	return &r
 }
 
 func (c *turmoil) run() {
@@ -138,6 +124,9 @@ func (c *turmoil) run() {
 		c.write(path, report.String())
 	}
 	if c.t.Failed() {
+		for _, r := range c.replicas[1:] {
+			c.t.Logf("the log of another replica:\n%s", r.daemonLog())
+		}
 		c.t.Logf("to repeat: make chaos SEEDS=%d JOBS=%d REPLICAS=%d", c.plan.Seed, len(c.plan.Jobs), c.plan.Replicas)
 	}
 }
@@ -191,7 +180,7 @@ func (c *turmoil) finishAll() {
 		c.until(j, "its end", func(j *standin.Job) bool { return j.State().Final() })
 	}
 	for _, j := range lost {
-		if !c.recorded(j) {
+		if len(c.recordOf(j)) == 0 {
 			j.ForceCancel()
 		}
 		c.until(j, "its end", func(j *standin.Job) bool { return j.State().Final() })
@@ -241,8 +230,8 @@ func (t *told) settle() {
 	t.Lasted = t.whole.Sub(t.at)
 	for _, j := range t.jobs {
 		for _, e := range j.Events() {
-			news := e.Kind == standin.EventPatch && e.Detail == "" || e.Kind == standin.EventFinished
-			if news && !e.Time.Before(t.whole) {
+			ended := e.Kind == standin.EventFinished && !e.Time.Before(t.at)
+			if ended || e.Kind == standin.EventPatch && e.Detail == "" && !e.Time.Before(t.whole) {
 				t.Recovered = max(t.Recovered, e.Time.Sub(t.at))
 				break
 			}
@@ -327,19 +316,50 @@ func count(j *standin.Job, kind standin.EventKind) (n int) {
 	return n
 }
 
-// running returns the jobs that GitLab takes to run: with a replica, those that it
-// has been given.
+// running returns the jobs that GitLab takes to run; with a replica, those that it
+// was given, or has adopted.
 func (c *turmoil) running(of *site) []*standin.Job {
+	c.t.Helper()
+	var has map[int64]bool
+	if of != nil {
+		has = c.records("runnerd.io/manager=" + of.systemID())
+	}
 	var jobs []*standin.Job
 	for _, j := range c.jobs {
-		if state := j.State(); state != standin.Running && state != standin.Canceling {
+		state := j.State()
+		if state != standin.Running && state != standin.Canceling {
 			continue
 		}
-		if of == nil || j.SystemID() == of.systemID() {
+		if of == nil || has[j.ID()] || j.SystemID() == of.systemID() && len(c.recordOf(j)) == 0 {
 			jobs = append(jobs, j)
 		}
 	}
 	return jobs
+}
+
+// records returns the jobs that have a record. It waits for an API server that is
+// away.
+func (c *turmoil) records(selector string) map[int64]bool {
+	c.t.Helper()
+	jobs := map[int64]bool{}
+	wait(c.t, "a list of the records", func() bool {
+		list, err := ground.api.CoreV1().Secrets(c.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "runnerd.io/record," + selector})
+		if err != nil {
+			return false
+		}
+		for _, r := range list.Items {
+			if id, err := strconv.ParseInt(r.Labels["runnerd.io/job"], 10, 64); err == nil {
+				jobs[id] = true
+			}
+		}
+		return true
+	})
+	return jobs
+}
+
+func (c *turmoil) recordOf(j *standin.Job) map[int64]bool {
+	c.t.Helper()
+	return c.records("runnerd.io/job=" + strconv.FormatInt(j.ID(), 10))
 }
 
 // systemID is the identity that a daemon keeps beside its config.

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os/exec"
@@ -97,7 +98,7 @@ func (c *turmoil) kill(r *site) {
 	c.signal(r, syscall.SIGKILL)
 	<-r.exited
 	c.gitlab.ExpectRestart()
-	c.excuse(r, neverHeard)
+	c.excuse(r, time.Now())
 }
 
 // letGo ends a replica as Kubernetes would: its jobs stay for the next one.
@@ -114,32 +115,19 @@ func (c *turmoil) letGo(r *site) {
 			c.excuses[j] = interrupted
 		}
 	}
-	c.excuse(r, neverHeard)
+	c.excuse(r, time.Now())
 }
 
-// excuse notes the jobs of a dead replica that have no record. A record may be
+// excuse notes the jobs that a replica had when it died and that have no record. A record may be
 // made late, by a request that was on its way: then the job has to be right all
 // the same, if somebody finds it.
-func (c *turmoil) excuse(r *site, why excuse) {
+func (c *turmoil) excuse(r *site, died time.Time) {
 	c.t.Helper()
 	for _, j := range c.running(r) {
-		if !c.recorded(j) && c.excuses[j] == "" {
-			c.excuses[j] = why
+		if len(c.recordOf(j)) == 0 && c.excuses[j] == "" && when(c.t, j, standin.EventHandedOut).Before(died) {
+			c.excuses[j] = neverHeard
 		}
 	}
-}
-
-// recorded reports whether a job has a record. It waits for an API server that is
-// away.
-func (c *turmoil) recorded(j *standin.Job) (found bool) {
-	c.t.Helper()
-	selector := "runnerd.io/record,runnerd.io/job=" + strconv.FormatInt(j.ID(), 10)
-	wait(c.t, "a list of the records", func() bool {
-		list, err := ground.api.CoreV1().Secrets(c.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: selector})
-		found = err == nil && len(list.Items) > 0
-		return err == nil
-	})
-	return found
 }
 
 // lose kills a replica and keeps it away until the others have gone on with its jobs.
@@ -184,7 +172,9 @@ func restartArgs(component string, brutal bool) []string {
 // that.
 func (c *turmoil) killBlind(r *site, brutal bool) {
 	c.t.Helper()
+	var out bytes.Buffer
 	tool := exec.Command(ground.cluster, restartArgs("apiserver", brutal)...)
+	tool.Stdout, tool.Stderr = &out, &out
 	if err := tool.Start(); err != nil {
 		c.t.Fatal(err)
 	}
@@ -194,12 +184,13 @@ func (c *turmoil) killBlind(r *site, brutal bool) {
 	})
 	c.signal(r, syscall.SIGKILL)
 	<-r.exited
+	died := time.Now()
 	c.gitlab.ExpectRestart()
 	r.startDaemon()
 	if err := tool.Wait(); err != nil {
-		c.t.Errorf("restart the API server: %v", err)
+		c.t.Errorf("restart the API server: %v\n%s", err, out.String())
 	}
-	c.excuse(r, neverHeard)
+	c.excuse(r, died)
 }
 
 // deletePodOf deletes a job's pod, and waits until it is known what becomes of the

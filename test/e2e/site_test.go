@@ -281,6 +281,17 @@ func (s *site) checkEmpty(namespace string) {
 	if err != nil || len(secrets.Items) > 0 {
 		s.t.Errorf("%d Secrets left over in %s (%v)", len(secrets.Items), namespace, err)
 	}
+	// A Lease stays, for the next daemon with that identity; but nobody holds it.
+	leases, err := ground.api.CoordinationV1().Leases(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	for _, l := range leases.Items {
+		if h := l.Spec.HolderIdentity; h != nil && *h != "" {
+			s.t.Errorf("Lease %s is held by %q, which has ended", l.Name, *h)
+		}
+	}
 }
 
 func names(pods []corev1.Pod) []string {

@@ -2,16 +2,13 @@ package kubernetes
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/runnerd/runnerd/pkg/executor"
 	"github.com/runnerd/runnerd/pkg/job"
@@ -35,82 +32,62 @@ func (e *Executor) Begin(ctx context.Context, plan *job.Plan, data []byte) error
 	if len(data) > corev1.MaxSecretSize/2 { // room for what Extend adds
 		return fmt.Errorf("%w: its record takes %d KiB compressed, at most %d are possible", executor.ErrUnrecorded, len(data)>>10, corev1.MaxSecretSize>>11)
 	}
+	term, err := e.id.Lease.Held(ctx)
+	if err != nil {
+		return err
+	}
 	record := e.secret(plan, recordName(e.id, plan), corev1.SecretTypeOpaque, map[string][]byte{beginKey: data})
 	record.Immutable = nil
 	record.Labels[labelRecord] = "true"
-	return e.createSecret(ctx, record, func(err error) {
+	record.Annotations = jobAnnotations(plan)
+	err = e.createSecret(ctx, record, func(err error) {
 		e.log.Warn("create record: trying again", zap.Int64("job", plan.JobID), zap.Error(err))
 	})
+	if err == nil {
+		e.recorded(plan.JobID, term)
+	}
+	return err
 }
 
 // Extend implements [executor.Recorder]. It tries until it worked, the cluster
 // refuses, or ctx ends.
 func (e *Executor) Extend(ctx context.Context, plan *job.Plan, name string, data []byte) error {
-	return e.patchRecord(ctx, plan, map[string]any{"data": map[string][]byte{moreKey + name: data}})
+	return e.patchRecord(ctx, plan, change{"add", "/data/" + pointer(moreKey+name), data})
 }
 
 // started notes that the job's pod has been made and let through, and makes it the
 // owner of the Secrets that it uses.
 func (e *Executor) started(ctx context.Context, plan *job.Plan, pod *corev1.Pod) {
-	note := map[string]any{"metadata": map[string]any{"annotations": map[string]string{annotationStarted: pod.Name}}}
-	if err := e.patchRecord(ctx, plan, note); err != nil && ctx.Err() == nil && !apierrors.IsNotFound(err) {
+	err := e.patchRecord(ctx, plan, change{"add", "/metadata/annotations/" + pointer(annotationStarted), pod.Name})
+	if err != nil && ctx.Err() == nil && !apierrors.IsNotFound(err) {
 		e.log.Warn("record does not know of its pod", zap.Int64("job", plan.JobID), zap.Error(err))
 	}
 	e.ownSecrets(ctx, plan, pod)
 }
 
-func (e *Executor) patchRecord(ctx context.Context, plan *job.Plan, change map[string]any) error {
-	name := recordName(e.id, plan)
-	patch, err := json.Marshal(change)
-	if err != nil {
-		return fmt.Errorf("record %q: %w", name, err)
-	}
-	note := func(err error) { e.log.Warn("write record: trying again", zap.String("record", name), zap.Error(err)) }
-	err = retry(ctx, 0, note, func() error {
-		_, err := e.client.API.CoreV1().Secrets(e.namespace(plan)).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{})
-		return err
+// patchRecord changes a job's record as long as it is this manager's. ErrDetached
+// says that another one has adopted the job.
+func (e *Executor) patchRecord(ctx context.Context, plan *job.Plan, c change) error {
+	namespace, name := e.namespace(plan), recordName(e.id, plan)
+	err := retry(ctx, 0, func(err error) {
+		e.log.Warn("write record: trying again", zap.String("record", name), zap.Error(err))
+	}, func() error {
+		return e.patchSecret(ctx, namespace, name, e.isManager(e.id.SystemID), c)
 	})
+	if apierrors.IsInvalid(err) {
+		if err := e.checkOwner(ctx, plan); err != nil {
+			return err
+		}
+	}
 	return ctxOr(ctx, err, func() error { return fmt.Errorf("write record %q: %w", name, err) })
-}
-
-// Records implements [executor.Recorder]. Where runnerd may not list Secrets there
-// are none, and Begin makes none.
-func (e *Executor) Records(ctx context.Context) ([]executor.Record, error) {
-	var records []executor.Record
-	for _, namespace := range e.cfg.namespaces {
-		found, err := e.client.API.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector(e.id) + "," + labelRecord})
-		if apierrors.IsForbidden(err) {
-			e.blindfold()
-			return nil, fmt.Errorf("%w: list Secrets of namespace %q: %w", executor.ErrUnrecorded, namespace, err)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("list Secrets of namespace %q: %w", namespace, err)
-		}
-		for i := range found.Items {
-			record := recordOf(&found.Items[i])
-			e.claim(record.JobID, unknownPods)
-			records = append(records, record)
-		}
-	}
-	return records, nil
-}
-
-func recordOf(secret *corev1.Secret) executor.Record {
-	r := executor.Record{
-		JobID: jobOf(secret.Labels), Begin: secret.Data[beginKey], More: map[string][]byte{},
-		Started: secret.Annotations[annotationStarted],
-	}
-	for key, data := range secret.Data {
-		if name, ok := strings.CutPrefix(key, moreKey); ok {
-			r.More[name] = data
-		}
-	}
-	return r
 }
 
 // catchUp brings a job to where the process before has left it. The last pod that
 // this has given up may still be there.
 func (e *Executor) catchUp(ctx context.Context, plan *job.Plan, r *rerun, adopted *executor.Adoption) error {
+	if err := retry(ctx, time.Minute, func(error) {}, func() error { return e.relabel(ctx, e.namespace(plan), plan.JobID) }); err != nil {
+		return ctxOr(ctx, err, func() error { return refusal("adopt the job's pod", err) })
+	}
 	for _, what := range adopted.Earlier {
 		if !r.again(what) {
 			return job.Failf(job.RunnerSystemFailure, "the job was to begin anew for %s, and this runner's config does not let it", what)

@@ -40,7 +40,11 @@ func TestRecordOutlivesThePod(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		records, err := r.executor.Records(t.Context())
+		next, err := kubernetes.New(kubernetes.Client{API: c, Logs: c}, identity(), kubernetes.Config{Namespace: namespace, HelperImage: "helper"}, zaptest.NewLogger(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		records, err := next.Records(t.Context(), true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +138,7 @@ func TestUnlistedRecords(t *testing.T) {
 		c.PrependReactor("list", "secrets", func(clienttest.Action) (bool, runtime.Object, error) {
 			return true, nil, &apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden}}
 		})
-		if _, err := r.executor.Records(t.Context()); !errors.Is(err, executor.ErrUnrecorded) {
+		if _, err := r.executor.Records(t.Context(), true); !errors.Is(err, executor.ErrUnrecorded) {
 			t.Errorf("Records: %v", err)
 		}
 		if err := r.executor.Begin(t.Context(), simplePlan(), nil); !errors.Is(err, executor.ErrUnrecorded) {

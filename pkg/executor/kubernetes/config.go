@@ -4,6 +4,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/runnerd/runnerd/pkg/lease"
 )
 
 // Config is what an operator decides about job pods: the keys of
@@ -92,6 +94,12 @@ type Identity struct {
 	RunnerName string
 	ShortToken string // of the runner entry
 	GitLabURL  string
+
+	// Lease shows other managers of the runner that this one lives; nil: there are
+	// none.
+	Lease *lease.Keeper
+	// Claims are those of the whole process; nil: this executor is its only one.
+	Claims *Claims
 }
 
 // Defaults of Config, and bounds that no key changes.

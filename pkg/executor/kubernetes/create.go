@@ -69,8 +69,11 @@ func (e *Executor) createPod(ctx context.Context, pod *corev1.Pod, note func(err
 			return err
 		case created.DeletionTimestamp != nil:
 			return errBeingDeleted
-		case created.Labels[labelJob] != pod.Labels[labelJob] || created.Labels[labelManager] != pod.Labels[labelManager]:
-			return job.Failf(job.RunnerSystemFailure, "create pod %q: another job or manager has one of that name", pod.Name)
+		case created.Labels[labelJob] != pod.Labels[labelJob]:
+			return job.Failf(job.RunnerSystemFailure, "create pod %q: another job has one of that name", pod.Name)
+		case created.Labels[labelManager] != pod.Labels[labelManager]:
+			// Of a manager that was taken for dead, just before it knew.
+			return e.relabel(ctx, created.Namespace, jobOf(created.Labels))
 		}
 		return nil
 	})

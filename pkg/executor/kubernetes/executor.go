@@ -20,9 +20,8 @@ type Executor struct {
 	log    *zap.Logger
 	pods   map[string]*podWatcher // by namespace
 
-	mu      sync.Mutex
-	claimed map[int64]int // jobs that Run or Records began and Remove did not end → pods made for them
-	blind   bool          // records cannot be listed, so that none is made
+	mu    sync.Mutex
+	blind bool // records cannot be listed, so that none is made
 }
 
 var (
@@ -40,7 +39,10 @@ func New(client Client, id Identity, cfg Config, log *zap.Logger) (*Executor, er
 	if err != nil {
 		return nil, err
 	}
-	e := &Executor{client: client, id: id, cfg: s, log: log, pods: map[string]*podWatcher{}, claimed: map[int64]int{}}
+	if id.Claims == nil {
+		id.Claims = NewClaims()
+	}
+	e := &Executor{client: client, id: id, cfg: s, log: log, pods: map[string]*podWatcher{}}
 	for _, namespace := range s.namespaces {
 		e.pods[namespace] = newPodWatcher(client.API, namespace, selector(id))
 	}
@@ -55,25 +57,6 @@ func (e *Executor) Watch(ctx context.Context) error {
 		group.Go(func() error { return w.run(ctx) })
 	}
 	group.Go(func() error { return e.watchKept(ctx) })
+	group.Go(func() error { return e.watchOrphans(ctx) })
 	return group.Wait()
-}
-
-// claim says that a job is this process's, and has had so many pods.
-func (e *Executor) claim(id int64, pods int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.claimed[id] = pods
-}
-
-func (e *Executor) release(id int64) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.claimed, id)
-}
-
-func (e *Executor) isClaimed(id int64) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	_, ok := e.claimed[id]
-	return ok
 }

@@ -34,6 +34,11 @@ func selector(id Identity) string {
 	return labels.Set{labelManager: labelValue(id.SystemID), labelRunner: labelValue(id.ShortToken)}.String()
 }
 
+// sharedSelector finds those of all its managers.
+func sharedSelector(id Identity) string {
+	return labels.Set{labelRunner: labelValue(id.ShortToken)}.String()
+}
+
 // metadata returns name, labels and annotations of a job's pod. The keys are
 // those of GitLab Runner, which dashboards and policies rely on. Variables in the
 // operator's values are expanded when everybody may see them.

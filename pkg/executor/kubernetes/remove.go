@@ -55,11 +55,8 @@ func (e *Executor) removeAll(ctx context.Context, plan *job.Plan, kept bool) err
 // podCount is how many pods Run has made for plan or, when it was another
 // process's, the most that it can have made.
 func (e *Executor) podCount(plan *job.Plan) int {
-	e.mu.Lock()
-	made, ok := e.claimed[plan.JobID]
-	e.mu.Unlock()
-	if ok && made != unknownPods {
-		return made
+	if c, ok := e.claimOf(plan.JobID); ok && c.pods != unknownPods {
+		return c.pods
 	}
 	policies, err := e.policies(plan)
 	if err != nil {

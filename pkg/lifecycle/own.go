@@ -1,0 +1,70 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/runnerd/runnerd/pkg/executor"
+	"github.com/runnerd/runnerd/pkg/job"
+	"github.com/runnerd/runnerd/pkg/trace"
+)
+
+// begin makes what a needs to work. The job ends with the first context that it
+// returns; the second outlives that, so that the job's end can still be reported.
+func (a *attempt) begin(process context.Context, log *zap.Logger) (ctx, report context.Context, stop func()) {
+	a.log, a.received = log, time.Now()
+	ctx, cancel := context.WithCancelCause(process)
+	report, a.stop = linger(ctx, a.runner.ReportTimeout)
+	a.lose = func() {
+		cancel(executor.ErrDetached)
+		a.stop()
+	}
+	o := a.runner.Trace
+	o.API = ownJob{o.API, a}
+	o.Job, o.Log = job.Credentials{ID: a.job.ID, Token: a.job.Token}, log
+	o.Debug = a.plan != nil && a.plan.Debug
+	o.Resume = a.past != nil
+	a.trace = trace.New(o)
+	a.lines, a.save = newOwnLines(a.trace, a.logOptions()), a.saver(ctx)
+	return ctx, report, func() {
+		a.stop()
+		cancel(nil)
+	}
+}
+
+// ownJob is GitLab for a job that another process can take over. Nothing goes there
+// while others may take this process for dead.
+type ownJob struct {
+	trace.API
+	attempt *attempt
+}
+
+func (o ownJob) UpdateJob(ctx context.Context, who job.Credentials, u job.Update) (job.Answer, error) {
+	if err := o.attempt.own(ctx); err != nil {
+		return job.Answer{}, err
+	}
+	return o.API.UpdateJob(ctx, who, u)
+}
+
+func (o ownJob) PatchTrace(ctx context.Context, who job.Credentials, offset int64, chunk []byte, debug bool) (job.Answer, error) {
+	if err := o.attempt.own(ctx); err != nil {
+		return job.Answer{}, err
+	}
+	return o.API.PatchTrace(ctx, who, offset, chunk, debug)
+}
+
+// own returns when the job is certainly this process's own. One without a record
+// nobody else can have.
+func (a *attempt) own(ctx context.Context) error {
+	if a.runner.recorder == nil || a.past == nil && !a.lines.journal.recorded() {
+		return nil
+	}
+	err := a.runner.recorder.Own(ctx, a.plan)
+	if errors.Is(err, executor.ErrDetached) {
+		a.lose()
+	}
+	return err
+}
