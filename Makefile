@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 REVISION ?= $(shell git rev-parse --short=8 HEAD 2>/dev/null || echo unknown)
+COMMITTED ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)"
 
@@ -60,7 +61,8 @@ test-unit: ## Run the tests that need neither a cluster nor root
 .PHONY: e2e
 e2e: build-e2e ## Run the end-to-end suite alone (RUN=regexp picks tests)
 	@scripts/prepare cluster
-	@scripts/with-cluster $${RUNNERD_CLUSTER_NAME:-e2e} scripts/e2e
+	@$(MAKE) --no-print-directory images ARCHITECTURES="$$(go env GOARCH)"
+	@RUNNERD_IMAGES=$(CURDIR)/dist/images scripts/with-cluster $${RUNNERD_CLUSTER_NAME:-e2e} scripts/e2e
 
 .PHONY: conformance
 conformance: build-e2e ## Run the conformance table and write docs/conformance.md
@@ -97,7 +99,7 @@ lint: ## Run the linters
 
 .PHONY: fmt
 fmt: ## Format the code
-	go tool -modfile=tools/go.mod gofumpt -w cmd internal pkg test
+	go tool -modfile=tools/go.mod gofumpt -w cmd internal pkg test deploy
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
@@ -117,6 +119,35 @@ cluster-down: ## Stop it and leave nothing behind
 .PHONY: cluster-status
 cluster-status: ## Say how it is
 	@"$$(test/cluster/build.sh | tail -n 1)" status
+
+##@ Release
+
+ARCHITECTURES ?= amd64 arm64
+
+.PHONY: programs
+programs: ## Cross-build the programs of the images into dist/bin
+	@for a in $(ARCHITECTURES); do \
+		mkdir -p dist/bin/linux_$$a; \
+		GOOS=linux GOARCH=$$a $(BUILD) -buildvcs=false -o dist/bin/linux_$$a/ ./cmd/runnerd ./cmd/runnerd-agent; \
+	done
+
+.PHONY: images
+images: programs ## Build the images with their SBOMs into dist/images (no Docker; Linux with apt)
+	@cd deploy && go build -o ../bin/images ./images
+	@bin/images build --version $(VERSION) --revision $(REVISION) --created $(COMMITTED) \
+		--programs dist/bin --out dist/images --architectures "$(ARCHITECTURES)"
+
+.PHONY: push
+push: ## Push what `make images` has built to REGISTRY=registry.example.com/ci
+	@bin/images push --from dist/images --to "$(REGISTRY)"
+
+.PHONY: stack
+stack: ## Write deploy/stack.yaml anew
+	@cd deploy && go run ./stackgen stack >stack.yaml.new && mv stack.yaml.new stack.yaml
+
+.PHONY: release
+release: ## Make archives with checksums, for the platforms that it can, in dist/release
+	@scripts/release $(VERSION) $(REVISION) $(COMMITTED)
 
 .PHONY: clean
 clean: ## Remove what the build left in this tree

@@ -14,7 +14,7 @@ func cacheCommand(a *app) *cobra.Command {
 		Args:  noCommand,
 		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(cacheCheckCommand(a), cacheListCommand(a), cacheStatCommand(a), cachePruneCommand(a))
+	c.AddCommand(cacheInitCommand(a), cacheCheckCommand(a), cacheListCommand(a), cacheStatCommand(a), cachePruneCommand(a))
 	return c
 }
 

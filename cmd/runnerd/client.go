@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 
-
 	"github.com/runnerd/runnerd/pkg/config"
 	"github.com/runnerd/runnerd/pkg/gitlab"
 )

@@ -39,6 +39,7 @@ type daemon struct {
 	registry *prometheus.Registry
 	process  *metrics.Process
 	jobs     *metrics.Jobs
+	backlog  *metrics.Backlog
 	gitlab   *gitlab.Metrics
 	polling  *poller.Metrics
 	caches   *cache.Metrics
@@ -80,6 +81,7 @@ func newDaemon(build buildInfo, path, agent string, c *config.Config, log *zap.L
 	}
 	d.process = metrics.NewProcess(d.registry, metrics.Build{Name: product, Version: build.Version, Revision: build.Revision, BuiltAt: build.Built})
 	d.jobs = metrics.NewJobs(d.registry)
+	d.backlog = metrics.NewBacklog(d.registry)
 	d.gitlab = gitlab.NewMetrics(d.registry)
 	d.caches = cache.NewMetrics(d.registry)
 	d.policy = metrics.NewPolicy(d.registry)

@@ -86,16 +86,19 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	backlog := &trace.Backlog{}
+	e.closes = append(e.closes, d.backlog.Watch(id, func() metrics.Unconfirmed { return metrics.Unconfirmed(backlog.Unconfirmed()) }))
 	e.runner = lifecycle.New(lifecycle.Options{
 		Plan: plan, SystemID: d.systemID, Judge: verdicts, Executor: place, Caches: e.caches.of(), Secrets: secrets,
-		Trace:   trace.Options{API: client, Budget: d.budget},
+		Trace:   trace.Options{API: client, Budget: d.budget, Backlog: backlog, FinishTimeout: r.FinalUpdateTimeout.Duration()},
 		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
-		Log:     e.log, RemoveLater: e.pods != nil,
+		Log:     e.log, RemoveLater: e.pods != nil, ProjectLimit: r.ProjectLimit,
+		TwoPhase: e.pods != nil && r.TwoPhase == config.TwoPhaseAuto,
 		// A tenth is left for what comes behind the report.
 		ReportTimeout: s.shutdownTimeout - s.shutdownTimeout/10,
 	})
 	e.poller = poller.New(poller.Options{
-		Source: client, Handler: handler{e}, Slots: d.slots, Metrics: d.polling, Log: d.log,
+		Source: client, Handler: handler{e}, Slots: d.slots, Room: e.runner.Room, Metrics: d.polling, Log: d.log,
 		Labels: poller.Labels{Runner: id.ShortToken, RunnerName: id.Name, SystemID: id.SystemID},
 		Settings: poller.Settings{
 			Limit: r.Limit, RequestConcurrency: r.RequestConcurrency,

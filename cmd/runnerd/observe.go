@@ -43,6 +43,11 @@ func (o *observer) Leave() {
 	o.status.Delete(o.shown.ID)
 }
 
+func (o *observer) GaveBack(why string) {
+	o.metrics.GaveBack(why)
+	o.status.Delete(o.shown.ID)
+}
+
 func (o *observer) Finish(reason job.Reason) {
 	o.metrics.Finish(string(reason))
 	o.status.Delete(o.shown.ID)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"maps"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +18,10 @@ import (
 // helperImage is the published helper image; its version goes with this
 // program's.
 const helperImage = "ghcr.io/runnerd/runnerd-helper"
+
+// helperImageVariable names another one, for a Deployment: whoever copies the
+// images to a registry of their own says so in one place, beside runnerd's.
+const helperImageVariable = "RUNNERD_HELPER_IMAGE"
 
 // connection says how the config reaches the API server.
 func connection(k config.Kubernetes, build buildInfo) kubernetes.Connection {
@@ -52,14 +58,15 @@ func podConfig(r config.Runner, build buildInfo) kubernetes.Config {
 		PodLabels: k.PodLabels, PodAnnotations: k.PodAnnotations,
 		Permissions: kubernetes.Permissions{Patterns: k.Overwritable(), Most: k.OverwritableTo(), Namespaces: k.OverwriteNamespaces},
 		DNSPolicy:   k.DNSPolicy, DNSConfig: dnsConfig(k.DNSConfig), HostAliases: hostAliases(k.HostAliases),
-		PollTimeout:            k.PollTimeout.Duration(),
+		PollTimeout:  k.PollTimeout.Duration(),
+		PauseOnQuota: k.PauseOnQuota, PauseOnUnschedulable: k.PauseOnUnschedulable,
 		TerminationGracePeriod: seconds(k.TerminationGracePeriod),
 		KeepFailedPods:         k.KeepFailedPods.Duration(),
 		KeepFailedPodsMax:      k.KeepFailedPodsMax,
 		CleanupGracePeriod:     seconds(k.CleanupGracePeriod),
 	}
 	if c.HelperImage == "" {
-		c.HelperImage = helperImage + ":" + build.Version
+		c.HelperImage = cmp.Or(os.Getenv(helperImageVariable), helperImage+":"+build.Version)
 	}
 	return c
 }

@@ -19,7 +19,7 @@ import (
 // reloadInterval is how often the config file is looked at.
 const reloadInterval = 3 * time.Second
 
-// follow applies changes of the config file, and replaces tokens that expire,
+// follow applies changes of the config file and of token files, and replaces tokens that expire,
 // until the daemon is to stop. Its error is that of the listener, when it ended
 // by itself.
 func (d *daemon) follow(stop stopper, served <-chan error) error {
@@ -38,7 +38,7 @@ func (d *daemon) follow(stop stopper, served <-chan error) error {
 		case <-stop.reload:
 			d.reload(stop)
 		case <-ticker.C:
-			if d.seen.changed(look(d.path)) {
+			if d.seen.changed(look(d.path)) || tokenChanged(d.config) {
 				d.reload(stop)
 			}
 		}
@@ -68,6 +68,20 @@ func (v fileVersion) changed(now fileVersion) bool {
 		return true
 	}
 	return !os.SameFile(v.info, now.info) || v.info.Size() != now.info.Size() || !v.info.ModTime().Equal(now.info.ModTime())
+}
+
+// tokenChanged reports whether a token_file holds another token than the one in
+// force. One that cannot be read is being replaced: the next look sees it.
+func tokenChanged(c *config.Config) bool {
+	for _, r := range c.Runners {
+		if r.TokenFile == "" {
+			continue
+		}
+		if token, err := config.ReadToken(r.TokenFile); err == nil && token != r.Token {
+			return true
+		}
+	}
+	return false
 }
 
 // reload puts a changed config file into force, or keeps the old config.
@@ -139,6 +153,10 @@ func (d *daemon) remind(c *config.Config) {
 		}
 	}
 	for _, r := range c.Runners {
+		if !r.TokenExpiresAt.IsZero() && r.TokenFile != "" {
+			d.log.Warn("runner token expires, and runnerd does not write token_file; put a new token into it in time, it is taken up by itself",
+				zap.String("name", r.Name), zap.String("token_file", r.TokenFile), zap.Time("expires", r.TokenExpiresAt))
+		}
 		if !r.TokenExpiresAt.IsZero() && r.FeatureFlags[job.FlagNoTokenRotation] {
 			d.log.Warn("runner token expires, and "+job.FlagNoTokenRotation+" keeps it from being replaced",
 				zap.String("name", r.Name), zap.Time("expires", r.TokenExpiresAt))

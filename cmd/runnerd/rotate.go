@@ -24,9 +24,10 @@ const (
 )
 
 // rotationDue tells when a token is to be replaced: when three quarters of its
-// life are over, as with GitLab Runner. The zero time means never.
+// life are over, as with GitLab Runner. The zero time means never: whoever wrote
+// a token_file replaces it.
 func rotationDue(r config.Runner) time.Time {
-	if r.TokenExpiresAt.IsZero() || r.FeatureFlags[job.FlagNoTokenRotation] {
+	if r.TokenExpiresAt.IsZero() || r.TokenFile != "" || r.FeatureFlags[job.FlagNoTokenRotation] {
 		return time.Time{}
 	}
 	life := r.TokenExpiresAt.Sub(r.TokenObtainedAt)

@@ -41,6 +41,7 @@ type Job struct {
 	runner       *Runner
 	manager      *manager
 	awaiting     bool // two-phase: handed out, not acknowledged
+	kept         bool // two-phase: the client has said that it keeps the job pending
 	pendingSince time.Time
 	payload      []byte
 	facts        facts

@@ -144,7 +144,9 @@ func (j *Job) startAckTimer() {
 		for _, r := range s.runners {
 			r.bump()
 		}
-		s.violations.add(Violation{Point: "14.13", Job: j.id, Text: "not acknowledged with PUT running within " + s.opts.TwoPhaseTTL.String()})
+		if !j.kept { // else the client may have given it back, by saying nothing more (2.8)
+			s.violations.add(Violation{Point: "14.13", Job: j.id, Text: "not acknowledged with PUT running within " + s.opts.TwoPhaseTTL.String()})
+		}
 		j.finish(Failed, "runner_provisioning_timeout", 0, "not acknowledged")
 	})
 }

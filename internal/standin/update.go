@@ -109,6 +109,7 @@ func (j *Job) with(a answer) answer {
 func (s *Server) acknowledge(c *call, j *Job, u *jobUpdate) answer {
 	switch u.State {
 	case "pending":
+		j.kept = true
 		j.startAckTimer()
 		return j.with(plain(http.StatusOK))
 	case "running":

@@ -12,6 +12,7 @@ import (
 const (
 	signalFile   = "signal"
 	resendFile   = "resend"
+	goFile       = "go" // whatever it holds
 	signalCancel = "cancel"
 	signalStop   = "stop"
 )
@@ -23,6 +24,7 @@ type control struct {
 	onCancel func()
 	onStop   func()
 	onResend func(first int64)
+	onGo     func() // may be called more than once
 
 	signal, resend string // the last ones seen
 }
@@ -40,6 +42,9 @@ func (c *control) Run(ctx context.Context) {
 }
 
 func (c *control) look() {
+	if c.read(goFile) != "" {
+		c.onGo()
+	}
 	if signal := c.read(signalFile); signal != c.signal {
 		c.signal = signal
 		switch signal {

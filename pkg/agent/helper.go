@@ -22,7 +22,7 @@ import (
 type HelperOptions struct {
 	Plan           string // file of the job.HelperPlan
 	Share          string // directory shared with the build side
-	Control        string // directory of the files signal and resend
+	Control        string // directory of the files signal, resend and go
 	TerminationLog string // gets the result too, if the file exists; may be empty
 	Stdout         io.Writer
 }
@@ -59,7 +59,7 @@ func RunHelper(ctx context.Context, opts HelperOptions) error {
 	h := &helper{
 		opts: opts, share: share, private: private, frames: newFramer(opts.Stdout, store),
 		procs: newProcesses(), watch: newWatcher(share.path, handoverPoll), cancel: &canceler{},
-		aborted: make(chan struct{}), retryPause: retryPause,
+		aborted: make(chan struct{}), goes: make(chan struct{}), retryPause: retryPause,
 	}
 	if err := readPlan(opts.Plan, &h.plan, &h.plan.Version); err != nil {
 		return err
@@ -106,6 +106,7 @@ type helper struct {
 	watch      *watcher
 	cancel     *canceler
 	aborted    chan struct{} // closed when everything is to end at once
+	goes       chan struct{} // closed when a job that is held may begin
 	retryPause time.Duration // before the second try of sources; doubles
 
 	temp      *os.Root      // plan.TempDir
@@ -137,6 +138,7 @@ func (h *helper) serve(ctx context.Context) error {
 			endJob(errAborted)
 			abort()
 		},
+		onGo:     sync.OnceFunc(func() { close(h.goes) }),
 		onResend: func(first int64) { _ = h.frames.resend(first) }, // its error sticks, or the daemon asks again
 	}
 	group.Go(func() { h.procs.Run(background) })

@@ -18,13 +18,16 @@ const cleanupTime = 30 * time.Second
 // there is no script and no after_script; after_script runs whatever the
 // script did, unless the job as a whole was ended.
 func (h *helper) run(ctx context.Context) job.Result {
+	err := h.held(ctx)
 	ended := ctx
 	if h.plan.Timeout > 0 {
 		limited, release := context.WithTimeoutCause(ctx, h.plan.Timeout, errTimeout)
 		defer release()
 		ended = limited
 	}
-	err := h.prepare(ended)
+	if err == nil {
+		err = h.prepare(ended)
+	}
 	if err == nil {
 		err = h.work(ended)
 	}
@@ -36,6 +39,19 @@ func (h *helper) run(ctx context.Context) job.Result {
 	}
 	stopped := errors.Is(err, errCluster)
 	return job.Result{Outcome: h.outcome(err), Stopped: stopped, Unbegun: stopped && h.asked == 0}
+}
+
+// held waits until the job may begin.
+func (h *helper) held(ctx context.Context) error {
+	if !h.plan.Held {
+		return nil
+	}
+	select {
+	case <-h.goes:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // work is what a job does once its directories are there. Caches are saved and

@@ -24,7 +24,8 @@ type Runner struct {
 	Name            string     `toml:"name"` // in log lines and metrics
 	URL             string     `toml:"url"`  // of GitLab; ${NAME} stands for an environment variable
 	ID              int64      `toml:"id"`
-	Token           job.Secret `toml:"token"` // runner authentication token; ${NAME} as in URL
+	Token           job.Secret `toml:"token"`      // runner authentication token; ${NAME} as in URL
+	TokenFile       string     `toml:"token_file"` // or the file that holds it, such as a mounted Secret; read by Parse, into Token
 	TokenObtainedAt time.Time  `toml:"token_obtained_at"`
 	TokenExpiresAt  time.Time  `toml:"token_expires_at"` // zero: the token does not expire
 	TLSCAFile       string     `toml:"tls-ca-file"`      // PEM; "" means certs/<host>.crt beside the file, or the system's
@@ -34,6 +35,8 @@ type Runner struct {
 	Executor            string   `toml:"executor"`              // [ExecutorKubernetes] or [ExecutorLocal]
 	Limit               int      `toml:"limit"`                 // jobs of this entry; 0 means as many as Config.Concurrent
 	RequestConcurrency  int      `toml:"request_concurrency"`   // job requests at the same time; 1
+	ProjectLimit        int      `toml:"project_limit"`         // running jobs of one project; 0 means no limit
+	TwoPhase            string   `toml:"two_phase"`             // off, or auto: GitLab keeps a job pending until it is placed, where it can
 	StrictCheckInterval bool     `toml:"strict_check_interval"` // wait for check_interval after a job as well
 	BuildsDir           string   `toml:"builds_dir"`            // absolute path in the pod; "/builds"
 	CloneURL            string   `toml:"clone_url"`             // replaces scheme, host and path prefix of the clone URL
@@ -43,6 +46,7 @@ type Runner struct {
 	UnhealthyRequestsLimit int      `toml:"unhealthy_requests_limit"`            // failed job requests in a row until a pause; 3
 	UnhealthyInterval      Duration `toml:"unhealthy_interval"`                  // the pause; 60m
 	FinalUpdateRetryLimit  int      `toml:"job_status_final_update_retry_limit"` // tries to report a job's end; 10
+	FinalUpdateTimeout     Duration `toml:"job_status_final_update_timeout"`     // how long GitLab may be away until a job's result is given up; 24h
 
 	PreGetSourcesScript  string   `toml:"pre_get_sources_script"`
 	PostGetSourcesScript string   `toml:"post_get_sources_script"`
@@ -66,6 +70,12 @@ type Artifact struct {
 	UploadTimeout         Duration `toml:"upload_timeout"`          // of one try, from its first byte to GitLab's answer; 1h
 	ResponseHeaderTimeout Duration `toml:"response_header_timeout"` // until GitLab answers, once it has all; 10m
 }
+
+// Whether jobs are accepted in two phases.
+const (
+	TwoPhaseOff  = "off"
+	TwoPhaseAuto = "auto"
+)
 
 // The executors.
 const (

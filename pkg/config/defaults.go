@@ -16,6 +16,7 @@ const (
 	defaultUnhealthyLimit  = 3
 	defaultUnhealthyPause  = Duration(time.Hour)
 	defaultFinalRetries    = 10
+	defaultFinalTimeout    = Duration(24 * time.Hour)
 	defaultAWSAddress      = "s3.amazonaws.com"
 	defaultAssumeRoleCalls = 5
 	defaultUploadTimeout   = Duration(time.Hour)
@@ -36,11 +37,13 @@ func (c *Config) setDefaults() {
 
 func (r *Runner) setDefaults() {
 	r.RequestConcurrency = 1
+	r.TwoPhase = TwoPhaseOff
 	r.BuildsDir = "/builds"
 	r.OutputLimitKiB = defaultOutputLimitKiB
 	r.UnhealthyRequestsLimit = defaultUnhealthyLimit
 	r.UnhealthyInterval = defaultUnhealthyPause
 	r.FinalUpdateRetryLimit = defaultFinalRetries
+	r.FinalUpdateTimeout = defaultFinalTimeout
 	r.Artifact = Artifact{UploadTimeout: defaultUploadTimeout, ResponseHeaderTimeout: defaultResponseTimeout}
 	r.Kubernetes.setDefaults()
 	r.Cache.setDefaults()
@@ -49,6 +52,7 @@ func (r *Runner) setDefaults() {
 
 func (k *Kubernetes) setDefaults() {
 	k.PollTimeout = defaultPollTimeout
+	k.PauseOnQuota, k.PauseOnUnschedulable = true, 1
 }
 
 func (p *Policy) setDefaults() {
@@ -79,6 +83,7 @@ func (c *Config) normalize() {
 }
 
 func (r *Runner) normalize(labels map[string]string) {
+	r.TwoPhase = orElse(r.TwoPhase, TwoPhaseOff)
 	if r.RequestConcurrency <= 0 {
 		r.RequestConcurrency = 1
 	}
@@ -87,6 +92,9 @@ func (r *Runner) normalize(labels map[string]string) {
 	}
 	if r.UnhealthyRequestsLimit <= 0 {
 		r.UnhealthyRequestsLimit = defaultUnhealthyLimit
+	}
+	if r.FinalUpdateTimeout <= 0 {
+		r.FinalUpdateTimeout = defaultFinalTimeout
 	}
 	if r.UnhealthyInterval <= 0 {
 		r.UnhealthyInterval = defaultUnhealthyPause

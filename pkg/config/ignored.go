@@ -64,7 +64,7 @@ var ignoredKeys = map[string]ignored{
 	"runners.safe_directory_checkout": {reason: "the checkout always is a safe directory", same: true},
 	"runners.clean_git_config":        {reason: "git's configuration is always made anew", same: true},
 	"runners.prepare_timeout":         {reason: "[runners.kubernetes] poll_timeout bounds the wait for a job's containers"},
-	"runners.job_status_final_update_retry_limit": {reason: "a job's end is reported until GitLab takes it, or refuses it again and again", same: int64(defaultFinalRetries)},
+	"runners.job_status_final_update_retry_limit": {reason: "a job's end is reported until GitLab takes it, or refuses it again and again; job_status_final_update_timeout (24h) is the bound", same: int64(defaultFinalRetries)},
 	"runners.proxy_exec":                          {reason: "the helper always masks the log", same: true},
 	"runners.step_runner_image":                   {reason: "runnerd does not execute run: steps"},
 	"runners.use_slot_cgroups":                    {reason: slotsOnly},

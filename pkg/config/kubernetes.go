@@ -19,6 +19,8 @@ type Kubernetes struct {
 	AutomountServiceAccountToken Optional[bool] `toml:"automount_service_account_token"`
 
 	PollTimeout            Seconds         `toml:"poll_timeout"`                         // until the pod runs; 180 s
+	PauseOnQuota           bool            `toml:"pause_on_quota"`                       // take no job that the namespace's quota has no room for; true
+	PauseOnUnschedulable   int             `toml:"pause_on_unschedulable"`               // take no job while so many pods wait for a node; 1; 0 means never
 	CleanupGracePeriod     Optional[int64] `toml:"cleanup_grace_period_seconds"`         // s, for deleting the pod after the job
 	TerminationGracePeriod Optional[int64] `toml:"pod_termination_grace_period_seconds"` // s, in the pod's spec
 

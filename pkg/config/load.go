@@ -30,7 +30,7 @@ func Load(path string) (*Config, []Warning, error) {
 // the file; the Config is then nil. Where the syntax is broken that is the only
 // problem, since nothing behind it can be trusted. Warnings come in both cases.
 // References such as ${NAME} in url and token are resolved from the environment
-// of the process.
+// of the process, and the files that token_file names are read.
 func Parse(name string, data []byte) (*Config, []Warning, error) {
 	tables, err := parseTOML(name, data)
 	if err != nil {
@@ -41,6 +41,7 @@ func Parse(name string, data []byte) (*Config, []Warning, error) {
 	c.setDefaults()
 	decoder{r}.table("", tables, reflect.ValueOf(c).Elem())
 	c.expand(r, os.LookupEnv)
+	c.readTokens(r)
 	c.validate(r)
 	if err := r.err(); err != nil {
 		return nil, r.sortedWarnings(), err

@@ -36,7 +36,7 @@ func (c *Config) validate(r *report) {
 
 func (r *Runner) validate(rep *report, at string) {
 	validateURL(rep, at+".url", r.URL)
-	if r.Token == "" {
+	if r.Token == "" && r.TokenFile == "" {
 		rep.problem(at+".token", "missing; write the runner authentication token (glrt-…), or add the runner with runnerd register")
 	}
 	r.validateExecutor(rep, at)
@@ -47,6 +47,11 @@ func (r *Runner) validate(rep *report, at string) {
 		rep.problem(at+".tls-cert-file", "tls-cert-file and tls-key-file belong together; write both or neither")
 	}
 	atLeast(rep, at+".limit", int64(r.Limit), 0)
+	atLeast(rep, at+".project_limit", int64(r.ProjectLimit), 0)
+	oneOf(rep, at+".two_phase", r.TwoPhase, TwoPhaseOff, TwoPhaseAuto)
+	if r.TwoPhase == TwoPhaseAuto && r.Executor == ExecutorLocal {
+		rep.warn(at+".two_phase", "has no effect with executor = %q: its jobs begin at once", ExecutorLocal)
+	}
 	atLeast(rep, at+".request_concurrency", int64(r.RequestConcurrency), 0)
 	if r.BuildsDir != "" && !path.IsAbs(r.BuildsDir) {
 		rep.problem(at+".builds_dir", "%q is no absolute path; write one such as \"/builds\"", r.BuildsDir)

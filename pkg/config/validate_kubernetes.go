@@ -22,6 +22,7 @@ func (k *Kubernetes) validate(r *report, at string) {
 	if k.Namespace == "" {
 		r.warn(at+".namespace", "empty; job pods run in the namespace %q. Name another one, jobs need no access to that", defaultNamespace)
 	}
+	atLeast(r, at+".pause_on_unschedulable", int64(k.PauseOnUnschedulable), 0)
 	atLeast(r, at+".keep_failed_pods_max", int64(k.KeepFailedPodsMax), 0)
 	if k.KeepFailedPods.Duration() < 0 || k.KeepFailedPods.Duration() > 24*time.Hour {
 		r.problem(at+".keep_failed_pods", "%s: use a duration from 0 to 24h", k.KeepFailedPods.Duration())

@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/runnerd/runnerd/pkg/job"
 )
@@ -29,6 +30,10 @@ type Recorder interface {
 	// own. While others may take this process for dead, it waits. ErrDetached says
 	// that another process has the job.
 	Own(ctx context.Context, plan *job.Plan) error
+
+	// Ended returns when what the job was last begun in (see [Record]) has ended, as
+	// far as is known: the zero time while it runs. It does not block.
+	Ended(plan *job.Plan, started string) time.Time
 }
 
 // A Record is what an earlier process has written down of a job.

@@ -61,6 +61,12 @@ type Task struct {
 	// wants it, and how they ended, while Run goes on. It may be nil.
 	Services Services
 
+	// Placed is called when it is certain where the job runs, and returns when that
+	// has been confirmed; only then does a plan begin that is held. It may be called
+	// more than once, and from a goroutine of its own. When it fails, Run's context
+	// ends, too. It may be nil.
+	Placed func(ctx context.Context) error
+
 	// Signals carries a cancel to the job while Run is going on. An Abort comes
 	// as the end of Run's context instead.
 	Signals <-chan job.Signal

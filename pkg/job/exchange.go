@@ -9,6 +9,10 @@ import (
 // GitLab; an [Outcome] never has it.
 const Running State = "running"
 
+// Pending is the state of a job that GitLab is to keep waiting for runnerd, where it
+// can (two-phase commit). It is only ever sent to GitLab, too.
+const Pending State = "pending"
+
 // Credentials are what a call about one job needs.
 type Credentials struct {
 	ID    int64
@@ -23,10 +27,10 @@ type Offer struct {
 
 // An Update says how a job is doing.
 type Update struct {
-	State    State      // Running, Success or Failed; GitLab knows no other from a runner
+	State    State      // Running, Success or Failed, and Pending before; GitLab knows no other from a runner
 	Reason   Reason     // only with Failed; one that the server supports
 	ExitCode int        // only with Failed; 0 is not sent
-	Log      *LogDigest // of all that was written; nil only in the first update, which says Running
+	Log      *LogDigest // of all that was written; nil only in updates before the first one that says Running, and in that
 }
 
 // A LogDigest describes the bytes of a log from its first one.

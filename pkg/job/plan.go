@@ -100,6 +100,10 @@ type HelperPlan struct {
 	Meter        time.Duration    `json:"meter,omitempty"`        // ns; how often the progress of a transfer is printed; 0 means never
 	Provenance   *ProvenancePlan  `json:"provenance,omitempty"`   // for zip archives; nil: no statement is made
 
+	// Held says that nothing is to begin, nor the time to run, before the daemon has
+	// said so: until then GitLab may give the job to another runner.
+	Held bool `json:"held,omitempty"`
+
 	// Entrypoint says that the build container's shell is started by its image's
 	// entrypoint, which may forget to.
 	Entrypoint bool `json:"entrypoint,omitempty"`

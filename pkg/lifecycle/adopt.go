@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -54,13 +55,24 @@ func (r *Runner) Adopt(ctx context.Context, left Left) {
 	log := r.Log.With(zap.Int64("job", p.Job.ID), zap.Int64("project", p.Job.ProjectID))
 	log.Info("job adopted", zap.String("name", p.Job.Name), zap.Time("received", p.Received), zap.Bool("started", left.started != ""), zap.Bool("ended", p.End != nil))
 	a := &attempt{runner: r, job: p.Job, plan: p.Plan, past: p, ran: true, entries: p.next}
-	ctx, report, stop := a.begin(ctx, log)
+	ctx, report, stop := a.open(ctx, log)
 	defer stop()
 	a.received = p.Received
+	adopted := time.Now()
+	a.trace.Ends(func() time.Time {
+		if p.End != nil {
+			return adopted // it ended earlier, but when is not recorded
+		}
+		return r.recorder.Ended(p.Plan, left.started)
+	})
 	verdict, err := a.trace.Resume(ctx, p.pieces[0].Text)
 	switch {
 	case ctx.Err() != nil:
 		log.Info("job left to the next runnerd")
+		return
+	case errors.Is(err, trace.ErrUndelivered):
+		log.Error("adopted job is given up, and what is left of it removed", zap.Error(err))
+		a.remove(ctx)
 		return
 	case err != nil:
 		log.Error("adopted job is left alone: GitLab does not say how much of its log it has", zap.Error(err))
@@ -73,6 +85,7 @@ func (r *Runner) Adopt(ctx context.Context, left Left) {
 	}
 	a.observer = r.Observe(p.Job)
 	a.observer.Adopted()
+	defer r.places.seize(p.Job.ProjectID)()
 	r.finish(ctx, report, a, func() (*job.Outcome, error) { return a.goOn(ctx, left.started, verdict) })
 }
 

@@ -30,6 +30,9 @@ type attempt struct {
 	log      *zap.Logger
 	verdict  *judge.Verdict // nil: not judged by this process
 	caches   *cache.Session // nil: the job has none, or there is no store
+	held     bool           // GitLab was asked to keep the job pending until it is placed
+	begin    func()         // starts the job's time; set while it goes on
+	returned string         // why GitLab has the job again; "" when it has not
 	ran      bool           // the executor has been asked to run the plan
 	kept     bool           // what it ran in stays for people to look into
 	entries  int            // of the job's record, behind its beginning
@@ -50,6 +53,11 @@ func (a *attempt) run(ctx context.Context, planErr error, verdict trace.Verdict)
 func (a *attempt) end(ctx context.Context, outcome job.Outcome, err error) (*job.Outcome, error) {
 	if errors.Is(err, executor.ErrDetached) {
 		return nil, err
+	}
+	if why, yes := a.givesBack(err); yes {
+		a.returned = why
+		a.log.Warn("job is given back to GitLab, which queues it again", zap.String("reason", why), zap.String("message", a.masked(err.Error())))
+		return nil, nil
 	}
 	if a.past != nil {
 		if lost := a.complete(); lost > 0 {
@@ -108,12 +116,17 @@ func (a *attempt) execute(ctx context.Context, planErr error, verdict trace.Verd
 		return job.Outcome{}, job.Failf(job.JobCanceled, "canceled before it started")
 	}
 	return a.conduct(ctx, func(ctx context.Context, signals chan job.Signal) (job.Outcome, error) {
+		release, err := a.place(ctx, signals)
+		if err != nil {
+			return job.Outcome{}, err
+		}
+		defer release()
 		if err := a.resolveSecrets(ctx, a.lines, signals); err != nil {
 			return job.Outcome{}, err
 		}
 		a.lines.prepare(a.runner.Plan.Executor)
 		a.openCaches(ctx)
-		a.ran = true
+		a.ran, a.plan.Helper.Held = true, a.held
 		return a.runner.Executor.Run(ctx, a.task(ctx, signals))
 	})
 }
@@ -146,6 +159,9 @@ func (a *attempt) task(ctx context.Context, signals <-chan job.Signal) executor.
 		Plan: a.plan, Log: a.lines.jobLog(), Notes: a.lines, Services: a.lines.services(a.plan), Signals: signals,
 		Admit:   func(c []executor.Container) error { return a.admit(ctx, c) },
 		OnEvent: a.event, Again: a.again,
+	}
+	if a.plan.Helper.Held {
+		task.Placed = a.placed
 	}
 	if a.runner.recorder != nil && a.past == nil {
 		task.Recorded = a.record
@@ -223,6 +239,10 @@ func (a *attempt) remove(ctx context.Context) {
 }
 
 func (a *attempt) finish(o *job.Outcome, took time.Duration) {
+	if a.returned != "" {
+		a.observer.GaveBack(a.returned)
+		return
+	}
 	if o == nil {
 		a.observer.Finish(job.JobCanceled)
 		a.log.Info("job finished", zap.String("outcome", "aborted by GitLab"), zap.Duration("took", took))

@@ -16,8 +16,13 @@ func (a *attempt) conduct(process context.Context, run func(context.Context, cha
 	ctx, cancel := context.WithCancelCause(process)
 	defer cancel(nil)
 	// The agent keeps the job's timeout; this is for the case that it cannot.
-	ctx, stop := context.WithDeadlineCause(ctx, a.deadline(), errDeadline)
-	defer stop()
+	limit := time.AfterFunc(time.Until(a.deadline()), func() { cancel(errDeadline) })
+	defer limit.Stop()
+	a.begin = func() {}
+	if a.held { // its time has not begun; poll_timeout bounds what comes before
+		limit.Stop()
+		a.begin = sync.OnceFunc(func() { limit.Reset(a.job.Timeout + deadlineSlack) })
+	}
 	// A log that waits for GitLab would hold up a process that lets go of the job.
 	defer context.AfterFunc(process, func() {
 		if a.detaching(process) {

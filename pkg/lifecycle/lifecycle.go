@@ -34,6 +34,14 @@ type Options struct {
 	// removed: a finished pod uses nothing but its name. Wait then waits.
 	RemoveLater bool
 
+	// ProjectLimit is how many jobs of one project may run at once; 0 means no limit.
+	// Those beyond it wait, before anything is made for them.
+	ProjectLimit int
+
+	// TwoPhase has GitLab keep a job pending until it is placed, where GitLab can and
+	// the executor calls Placed.
+	TwoPhase bool
+
 	// ReportTimeout is how long the end of a job may take to reach GitLab when
 	// the process has been asked to stop.
 	ReportTimeout time.Duration
@@ -47,18 +55,21 @@ type Observer interface {
 	Adopted()                 // another process has begun the job
 	Finish(reason job.Reason) // the reason as runnerd sees it; empty for success
 	Leave()                   // instead of Finish: another process goes on with the job
+	GaveBack(why string)      // instead of Finish: GitLab has the job again, for a reason as in executor.FullError, or "stop"
 }
 
 // A Runner runs the jobs of one [[runners]] entry. It is safe for concurrent use.
 type Runner struct {
 	Options
 	recorder executor.Recorder // nil: no process can go on with a job of another
+	places   *places
+	holds    holder
 	removing sync.WaitGroup
 }
 
 // New returns a Runner. It starts nothing.
 func New(o Options) *Runner {
-	r := &Runner{Options: o}
+	r := &Runner{Options: o, places: newPlaces(o.ProjectLimit), holds: holder{wanted: o.TwoPhase}}
 	r.recorder, _ = o.Executor.(executor.Recorder)
 	return r
 }
@@ -100,9 +111,9 @@ func (r *Runner) Reject(ctx context.Context, damaged *job.DamagedError) {
 func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 	j := a.job
 	log := r.Log.With(zap.Int64("job", j.ID), zap.Int64("project", j.ProjectID))
-	ctx, report, stop := a.begin(ctx, log)
+	ctx, report, stop := a.open(ctx, log)
 	defer stop()
-	verdict, err := acknowledge(report, a.trace)
+	verdict, err := r.accept(report, a)
 	if err != nil {
 		log.Warn("job not acknowledged; going on", zap.Error(err))
 	}

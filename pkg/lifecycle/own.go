@@ -12,9 +12,9 @@ import (
 	"github.com/runnerd/runnerd/pkg/trace"
 )
 
-// begin makes what a needs to work. The job ends with the first context that it
+// open makes what a needs to work. The job ends with the first context that it
 // returns; the second outlives that, so that the job's end can still be reported.
-func (a *attempt) begin(process context.Context, log *zap.Logger) (ctx, report context.Context, stop func()) {
+func (a *attempt) open(process context.Context, log *zap.Logger) (ctx, report context.Context, stop func()) {
 	a.log, a.received = log, time.Now()
 	ctx, cancel := context.WithCancelCause(process)
 	report, a.stop = linger(ctx, a.runner.ReportTimeout)

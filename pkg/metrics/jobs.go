@@ -31,6 +31,7 @@ type Jobs struct {
 	stage         *prometheus.HistogramVec
 	remade        *prometheus.CounterVec
 	adopted       *prometheus.CounterVec
+	gaveBack      *prometheus.CounterVec
 }
 
 var (
@@ -76,7 +77,10 @@ func NewJobs(reg prometheus.Registerer) *Jobs {
 			Name: "runnerd_jobs_adopted_total", Help: "Jobs that another process has begun and this one has gone on with.",
 		}, labels()),
 	}
-	reg.MustRegister(j.running, j.total, j.failed, j.duration, j.queueDuration, j.queueSize, j.queueDepth, j.stage, j.remade, j.adopted)
+	j.gaveBack = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "runnerd_jobs_given_back_total", Help: "Jobs that GitLab got back before they ran, by what was lacking.",
+	}, labels("reason"))
+	reg.MustRegister(j.gaveBack, j.running, j.total, j.failed, j.duration, j.queueDuration, j.queueSize, j.queueDepth, j.stage, j.remade, j.adopted)
 	return j
 }
 
@@ -136,6 +140,12 @@ func (j *Job) Adopted() { j.metrics.adopted.WithLabelValues(j.runner.values()...
 
 // Leave ends the job's place here; another process goes on with it.
 func (j *Job) Leave() { j.leave() }
+
+// GaveBack counts the job out that GitLab has again, because of what was lacking.
+func (j *Job) GaveBack(why string) {
+	j.leave()
+	j.metrics.gaveBack.WithLabelValues(j.runner.values(why)...).Inc()
+}
 
 // Finish counts the job out. reason is empty when it succeeded.
 func (j *Job) Finish(reason string) {

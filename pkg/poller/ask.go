@@ -28,13 +28,16 @@ const (
 // errNotAsked is the outcome of a request that was never sent.
 var errNotAsked = errors.New("polling has been stopped")
 
-// ask sends one request when there is a slot, and starts the job that comes.
+// ask sends one request when there is room and a slot, and starts the job that
+// comes.
 func (p *Poller) ask(ctx, jobs context.Context, handlers *sync.WaitGroup) outcome {
 	slots := &lease{entry: p.entry, daemon: p.o.Slots}
-	if slots.acquire(ctx) != nil {
+	if p.enter(ctx, slots) != nil {
 		return outcome{err: errNotAsked}
 	}
-	o := p.request(ctx, slots)
+	leave := sync.OnceFunc(p.room.leave)
+	defer leave()
+	o := p.request(ctx, slots, leave)
 	slots.settle()
 	p.learn(o)
 	var damaged *job.DamagedError
@@ -44,7 +47,11 @@ func (p *Poller) ask(ctx, jobs context.Context, handlers *sync.WaitGroup) outcom
 		slots.release()
 		handlers.Go(func() { p.o.Handler.Damaged(jobs, damaged) })
 	case o.offer.Job != nil:
-		handlers.Go(func() { p.handle(jobs, o.offer.Job, slots) })
+		over := p.room.come(o.offer.Job.ID)
+		handlers.Go(func() {
+			defer over()
+			p.handle(jobs, o.offer.Job, slots)
+		})
 	default:
 		slots.release()
 	}
@@ -64,10 +71,10 @@ func (p *Poller) learn(o outcome) {
 	}
 }
 
-// request sends the request. Held by GitLab, it gives its slots back; held when
-// polling is stopped, it is cut off; not held, it gets a moment longer, because
-// a job that nobody reads stays running at GitLab.
-func (p *Poller) request(ctx context.Context, slots *lease) outcome {
+// request sends the request. Held by GitLab, it gives its slots back, and its room
+// by leave; held when polling is stopped, it is cut off; not held, it gets a moment
+// longer, because a job that nobody reads stays running at GitLab.
+func (p *Poller) request(ctx context.Context, slots *lease, leave func()) outcome {
 	p.mu.Lock()
 	lastUpdate, patience := p.lastUpdate, p.patience
 	p.mu.Unlock()
@@ -79,6 +86,7 @@ func (p *Poller) request(ctx context.Context, slots *lease) outcome {
 		timer := time.AfterFunc(patience, func() {
 			close(held)
 			slots.yield()
+			leave()
 		})
 		defer timer.Stop()
 	}

@@ -10,5 +10,9 @@
 // free slot, ahead of all requests. So there are never more running jobs than
 // slots, and never a free slot that a sleeping poll keeps from others.
 //
+// Before that comes the question whether the place where jobs run has room for one
+// more: [Room] may say no. Requests that may still bring a job, and jobs for which
+// nothing has been made yet, take room, too. A request that is held takes none.
+//
 // The poller is the one layer that repeats requests for jobs.
 package poller

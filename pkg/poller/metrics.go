@@ -20,6 +20,8 @@ type Metrics struct {
 	exceeded, feeds, feedFailures, healthFailures *prometheus.CounterVec
 	limits                                        *prometheus.GaugeVec
 	slotOperations                                *prometheus.CounterVec
+	paused                                        *prometheus.GaugeVec
+	pauses                                        *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics with reg. Make them once a process; slots
@@ -45,12 +47,15 @@ func NewMetrics(reg prometheus.Registerer, slots *Slots) *Metrics {
 		limits:         gauge("gitlab_runner_limit", "Most running jobs of the runner entry; 0 means no limit.", full),
 		slotOperations: counter("gitlab_runner_worker_slot_operations_total", "Slots taken and freed by jobs.", []string{"operation"}),
 	}
+	reason := append(full, "reason")
+	m.paused = gauge("runnerd_intake_paused", "1 while no jobs are asked for because the place where they run has no room, by what is lacking.", reason)
+	m.pauses = counter("runnerd_intake_pauses_total", "Pauses because the place where jobs run had no room, by what was lacking.", reason)
 	concurrent := func(name, help string) prometheus.GaugeFunc {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help},
 			func() float64 { return float64(slots.Limit()) })
 	}
 	reg.MustRegister(m.requests, m.hardLimit, m.adaptiveLimit, m.usedLimit, m.exceeded, m.feeds,
-		m.feedFailures, m.healthFailures, m.limits, m.slotOperations,
+		m.feedFailures, m.healthFailures, m.limits, m.slotOperations, m.paused, m.pauses,
 		concurrent("gitlab_runner_concurrent", "Most running jobs of the daemon."),
 		concurrent("gitlab_runner_worker_slots_number", "Slots for running jobs."))
 	return m
@@ -104,6 +109,21 @@ func (r meter) running() (done func()) {
 	}
 	r.m.slotOperations.WithLabelValues("started").Inc()
 	return r.m.slotOperations.WithLabelValues("stopped").Inc
+}
+
+// paused counts that the reason for which no jobs are asked for was before and is
+// now another; "" is none.
+func (r meter) paused(before, now string) {
+	if r.m == nil {
+		return
+	}
+	if before != "" {
+		r.m.paused.WithLabelValues(append(r.full(), before)...).Set(0)
+	}
+	if now != "" {
+		r.m.paused.WithLabelValues(append(r.full(), now)...).Set(1)
+		r.m.pauses.WithLabelValues(append(r.full(), now)...).Inc()
+	}
 }
 
 // asked counts what came of a request.

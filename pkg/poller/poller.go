@@ -63,6 +63,7 @@ type Options struct {
 	Source   Source
 	Handler  Handler
 	Slots    *Slots // of the whole daemon: `concurrent`
+	Room     Room   // may be nil
 	Settings Settings
 	Labels   Labels
 	Metrics  *Metrics    // may be nil
@@ -76,6 +77,7 @@ type Poller struct {
 	entry *Slots // `limit`
 	ids   ids
 	meter meter
+	room  *room
 
 	mu         sync.Mutex
 	lastUpdate string
@@ -93,6 +95,7 @@ func New(o Options) *Poller {
 		log: o.Log.With(zap.String("runner", o.Labels.Runner), zap.String("name", o.Labels.RunnerName)),
 	}
 	p.meter.configured(o.Settings)
+	p.room = &room{ask: o.Room, meter: p.meter, log: p.log, jobs: map[int64]struct{}{}}
 	return p
 }
 
@@ -120,6 +123,7 @@ func (p *Poller) Adopt(projectID int64, slot Slot) (release func()) {
 func (p *Poller) Run(ctx, jobs context.Context) error {
 	var handlers sync.WaitGroup
 	defer handlers.Wait()
+	defer p.room.close()
 	plan := newSchedule(p.o.Settings)
 	outcomes := make(chan outcome)
 	open := 0

@@ -75,7 +75,7 @@ func (s *Status) Jobs() []Job {
 	return list
 }
 
-// Handler serves /metrics, /health/ready, /debug/jobs/list,
+// Handler serves /metrics, /health/ready, /health/live, /debug/jobs/list,
 // /debug/process/state and /debug/pprof/.
 func (s *Status) Handler(metrics prometheus.Gatherer) http.Handler {
 	mux := http.NewServeMux()
@@ -87,6 +87,8 @@ func (s *Status) Handler(metrics prometheus.Gatherer) http.Handler {
 		}
 		fmt.Fprintln(w, "ready")
 	})
+	// A process that drains is not ready, and must not be restarted for that.
+	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /debug/jobs/list", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-List-Version", "2")
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

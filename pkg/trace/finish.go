@@ -21,23 +21,26 @@ type Final struct {
 
 type finish struct {
 	Final
-	ctx context.Context // of the caller of Finish, which waits: no request outlives it
-	err error           // set before ended is closed
+	since time.Time
+	ctx   context.Context // of the caller of Finish, which waits: no request outlives it
+	err   error           // set before ended is closed
 }
 
 // Finish sends what is left of the log, then the final state, and returns when
 // GitLab has both or does not want them. It needs Run, and every Write has to
-// be done. As long as ctx lives, Finish goes on trying, through outages of any
-// length.
+// be done. As long as ctx lives, Finish goes on trying, through outages of up to
+// Options.FinishTimeout.
 //
 // An error means that GitLab may not know how the job ended (ctx or Run ended,
-// or GitLab refuses the update for good), or that it knows but has not the
-// whole log: see [IncompleteError].
+// [ErrUndelivered], or GitLab refuses the update for good), or that it knows but
+// has not the whole log: see [IncompleteError].
 func (t *Trace) Finish(ctx context.Context, f Final) error {
 	if f.State == job.Canceled {
 		f.State = job.Failed
 	}
-	final := &finish{Final: f, ctx: ctx}
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
+	final := &finish{Final: f, since: time.Now(), ctx: ctx}
 	t.mu.Lock()
 	if t.final != nil {
 		t.mu.Unlock()
@@ -75,6 +78,12 @@ func (t *Trace) Finish(ctx context.Context, f Final) error {
 	return fmt.Errorf("finish job %d: %w", t.o.Job.ID, err)
 }
 
+// bounded returns a context that ends with ctx, or with ErrUndelivered.
+func (t *Trace) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := t.o.FinishTimeout
+	return context.WithTimeoutCause(ctx, d, fmt.Errorf("%w within %v", ErrUndelivered, d))
+}
+
 // An IncompleteError says that GitLab knows how the job ended but lacks a part
 // of its log.
 type IncompleteError struct{ Err error }
@@ -102,6 +111,7 @@ func (t *Trace) deliver(run context.Context, f *finish) error {
 	defer context.AfterFunc(f.ctx, func() { cancel(context.Cause(f.ctx)) })()
 
 	t.failures = 0
+	t.release()
 	refusals := 0
 	for {
 		if err := t.wait(ctx, time.Until(t.notBefore)); err != nil {

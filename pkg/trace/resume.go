@@ -14,8 +14,19 @@ import (
 // Acknowledge: it tells GitLab that the job runs, and finds out how much of the
 // log GitLab has; [Trace.Sent] then says it. begin is the beginning of the log,
 // not empty. It needs Options.Resume, comes before Run, and goes on trying until
-// GitLab has answered or ctx ends.
+// GitLab has answered, ctx ends, or Options.FinishTimeout is over ([ErrUndelivered]).
 func (t *Trace) Resume(ctx context.Context, begin []byte) (Verdict, error) {
+	t.o.Backlog.join(t)
+	verdict, err := t.resume(ctx, begin)
+	if err != nil || verdict == Drop {
+		t.o.Backlog.leave(t) // there will be no Run
+	}
+	return verdict, err
+}
+
+func (t *Trace) resume(ctx context.Context, begin []byte) (Verdict, error) {
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
 	verdict, err := t.Acknowledge(ctx)
 	for ; !t.acknowledged && verdict != Drop; verdict, err = t.Acknowledge(ctx) {
 		if err := t.again(ctx, "take over job", err); err != nil {

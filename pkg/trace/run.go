@@ -44,13 +44,14 @@ func (t *Trace) Acknowledge(ctx context.Context) (Verdict, error) {
 	}
 	t.heard(answer)
 	if answer.JobState == "canceling" {
-		t.acknowledged, t.canceling = true, true
+		t.acknowledge()
+		t.canceling = true
 		return Cancel, nil
 	}
 	if answer.Status != http.StatusOK {
 		return GoOn, errorOf(answer)
 	}
-	t.acknowledged = true
+	t.acknowledge()
 	return GoOn, nil
 }
 
@@ -58,6 +59,8 @@ func (t *Trace) Acknowledge(ctx context.Context) (Verdict, error) {
 // want the job any more (nil in both cases), or until ctx ends (its cause).
 func (t *Trace) Run(ctx context.Context) error {
 	defer t.o.Budget.join()()
+	t.o.Backlog.join(t)
+	defer t.o.Backlog.leave(t)
 	var err error
 	for {
 		if t.isOver() {
@@ -130,6 +133,12 @@ func (t *Trace) due(now time.Time) (patchAt, touchAt time.Time) {
 			patchAt = latest(t.lastPatch.Add(t.interval), t.notBefore)
 		}
 	}
+	if held := t.Held(); t.wasHeld && !held {
+		t.lastContact = time.Time{} // the job runs: GitLab has to hear it at once
+		t.wasHeld = false
+	} else {
+		t.wasHeld = held
+	}
 	silence := min(10*time.Second, max(time.Second, t.interval/2))
 	touchAt = latest(t.lastContact.Add(t.o.Budget.stretch(silence)), t.notBefore)
 	return patchAt, touchAt
@@ -161,11 +170,14 @@ func (t *Trace) patch(ctx context.Context) error {
 	return nil
 }
 
-// touch tells GitLab that the job lives, and finds out whether it shall.
+// touch tells GitLab that the job lives, or is still to be held, and finds out whether it shall.
 func (t *Trace) touch(ctx context.Context) error {
-	update := job.Update{State: job.Running, Log: t.digest()}
+	update, held := job.Update{State: job.Running, Log: t.digest()}, t.Held()
 	if !t.acknowledged {
 		update.Log = nil
+	}
+	if held {
+		update.State = job.Pending
 	}
 	answer, err := t.o.API.UpdateJob(ctx, t.o.Job, update)
 	switch {
@@ -177,8 +189,14 @@ func (t *Trace) touch(ctx context.Context) error {
 		t.giveUp("touch job", answer)
 	default:
 		t.heard(answer)
+		if held {
+			t.stillHeld(answer)
+			return nil
+		}
 		// A server that dislikes the update itself still takes the log.
-		t.acknowledged = t.acknowledged || !busy(answer.Status)
+		if !busy(answer.Status) {
+			t.acknowledge()
+		}
 		if answer.Status != http.StatusOK {
 			t.failed("touch job", errorOf(answer))
 			return nil

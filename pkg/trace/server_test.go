@@ -99,6 +99,8 @@ func (s *server) serve(e exchange, act func() job.Answer) (job.Answer, error) {
 func (s *server) PatchTrace(_ context.Context, _ job.Credentials, offset int64, chunk []byte, _ bool) (job.Answer, error) {
 	return s.serve(exchange{patch: true, offset: offset, size: len(chunk)}, func() job.Answer {
 		switch {
+		case s.state == "pending":
+			s.t.Error("PATCH of a job that is pending")
 		case len(chunk) == 0 || len(chunk) > 1<<20:
 			s.t.Errorf("PATCH of %d bytes", len(chunk))
 		case s.maxBody > 0 && len(chunk) > s.maxBody:
@@ -113,8 +115,16 @@ func (s *server) PatchTrace(_ context.Context, _ job.Credentials, offset int64, 
 
 func (s *server) UpdateJob(_ context.Context, _ job.Credentials, u job.Update) (job.Answer, error) {
 	return s.serve(exchange{update: u}, func() job.Answer {
-		if u.State == job.Running {
+		switch {
+		case u.State == job.Running && s.state == "pending":
+			s.state = "running"
 			return job.Answer{Status: 200, Length: -1}
+		case u.State == job.Running, u.State == job.Pending && s.state == "pending":
+			return job.Answer{Status: 200, Length: -1}
+		case u.State == job.Pending:
+			return job.Answer{Status: 400, Length: -1}
+		case s.state == "pending":
+			s.t.Errorf("update %q of a job that is pending", u.State)
 		}
 		s.final = append(s.final, u)
 		if s.handshakes > 0 {

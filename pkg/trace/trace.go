@@ -30,10 +30,15 @@ var ErrOver = errors.New("job is over at GitLab")
 // ErrStopped says that Run has ended before the trace was finished.
 var ErrStopped = errors.New("trace is stopped")
 
+// ErrUndelivered says that GitLab was away for longer than Options.FinishTimeout.
+var ErrUndelivered = errors.New("GitLab could not be told")
+
 // Defaults of Options.
 const (
 	DefaultBufferBytes = 256 << 10
 	DefaultSpillBytes  = 32 << 20
+
+	DefaultFinishTimeout = 24 * time.Hour
 )
 
 // Options say which job a trace is for.
@@ -51,8 +56,13 @@ type Options struct {
 	SpillBytes  int64  // unconfirmed bytes on disk; 0 means DefaultSpillBytes, below 0 none
 	SpillDir    string // empty means the system's temporary directory
 
-	Budget *Budget     // shared by all traces; may be nil
-	Log    *zap.Logger // may be nil
+	// FinishTimeout bounds how long GitLab is tried to be told how a job has ended,
+	// or that it is gone on with; 0 means DefaultFinishTimeout.
+	FinishTimeout time.Duration
+
+	Budget  *Budget     // shared by all traces; may be nil
+	Backlog *Backlog    // shared by the traces of a runner; may be nil
+	Log     *zap.Logger // may be nil
 }
 
 // A Trace is one job's log on its way. Write is for one goroutine at a time;
@@ -61,8 +71,10 @@ type Trace struct {
 	o       Options
 	log     *zap.Logger
 	signals chan job.Signal
-	wake    chan struct{} // there is something new for Run; capacity 1
-	ended   chan struct{} // closed when Run has ended
+	ends    func() time.Time // see Ends; may be nil
+	wake    chan struct{}    // there is something new for Run; capacity 1
+	ended   chan struct{}    // closed when Run has ended
+	running chan struct{}    // closed when GitLab knows that the job runs
 
 	mu        sync.Mutex
 	room      sync.Cond // Write waits here
@@ -73,11 +85,13 @@ type Trace struct {
 	broken    error     // why no more of the log can be sent
 	final     *finish   // set by Finish
 	over      bool      // GitLab does not want to hear of the job
+	held      bool      // GitLab shall keep the job pending
 	stopped   error     // why Run has ended
 
 	// The rest belongs to the goroutine that talks to GitLab: the one of
 	// Acknowledge, then that of Run.
 	acknowledged bool
+	wasHeld      bool // when it was last looked
 	canceling    bool
 	interval     time.Duration
 	lastPatch    time.Time // end of the last one
@@ -95,12 +109,15 @@ func New(o Options) *Trace {
 	if o.SpillBytes == 0 {
 		o.SpillBytes = DefaultSpillBytes
 	}
+	if o.FinishTimeout <= 0 {
+		o.FinishTimeout = DefaultFinishTimeout
+	}
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}
 	t := &Trace{
 		o: o, log: o.Log.With(zap.Int64("job", o.Job.ID)),
-		signals: make(chan job.Signal, 2), wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		signals: make(chan job.Signal, 2), wake: make(chan struct{}, 1), ended: make(chan struct{}), running: make(chan struct{}),
 		pending:  buffer{memory: o.BufferBytes, disk: o.SpillBytes, dir: o.SpillDir},
 		interval: defaultInterval, chunkMax: maxChunk,
 	}

@@ -126,7 +126,10 @@ var killPoints = []killPoint{
 func TestKill(t *testing.T) {
 	for _, point := range killPoints {
 		t.Run(point.name, func(t *testing.T) {
-			k := &killed{site: start(t, options{gitlab: standin.Options{TraceInterval: time.Second}})}
+			k := &killed{site: start(t, options{
+				gitlab:     standin.Options{TraceInterval: time.Second},
+				kubernetes: "pause_on_quota = false", // a point is one where the quota has no room for the pod
+			})}
 			if point.hold != nil {
 				point.hold(k)
 			}

@@ -138,6 +138,7 @@ func TestReplicaComesBack(t *testing.T) {
 	if err := a.daemon.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
+	a.gitlab.ExpectRestart() // b begins where a has left off
 	wait(t, "the other to adopt the job", func() bool { return strings.Contains(b.daemonLog(), `"job adopted"`) })
 	if err := a.daemon.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)

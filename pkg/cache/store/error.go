@@ -187,6 +187,7 @@ func clean(s string) string {
 var rights = map[string]string{
 	"get": "s3:GetObject", "put": "s3:PutObject", "delete": "s3:DeleteObject", "list": "s3:ListBucket",
 	"lifecycle": "s3:GetLifecycleConfiguration", "set lifecycle": "s3:PutLifecycleConfiguration",
+	"look for": "s3:ListBucket", "make": "s3:CreateBucket",
 }
 
 func (b *Bucket) advice(e *Error) string {

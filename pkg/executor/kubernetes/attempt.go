@@ -29,7 +29,8 @@ type attempt struct {
 	log   *zap.Logger
 
 	follower   *follower
-	adopted    *executor.Adoption // another process has begun the job; nil: none has
+	adopted    *executor.Adoption          // another process has begun the job; nil: none has
+	placed     func(context.Context) error // nil: nobody wants to know, or somebody does already
 	signals    <-chan job.Signal
 	cancelSent chan struct{}   // closed when the pod's annotation says cancel
 	canceling  <-chan struct{} // closed when the helper has seen it
@@ -86,7 +87,7 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 			},
 			resend: e.resender(view),
 		},
-		adopted: task.Adopted, signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps,
+		adopted: task.Adopted, placed: task.Placed, signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps,
 		begun: time.Now(), troubles: map[string]time.Time{},
 	}
 }
@@ -130,6 +131,9 @@ func (a *attempt) create(ctx context.Context, pod *corev1.Pod, record func(conte
 			return
 		}
 		created, err := a.e.createPod(inner, pod, a.slow("create pod"))
+		if err == nil {
+			a.e.made(a.plan, created)
+		}
 		done <- result{created, err}
 	})
 	for {
@@ -152,14 +156,25 @@ func (a *attempt) create(ctx context.Context, pod *corev1.Pod, record func(conte
 	}
 }
 
-// slow returns a note for requests that have to be repeated.
+// slow returns a note for requests that have to be repeated. The job's log says once
+// what it waits for, and again when that is something else.
 func (a *attempt) slow(what string) func(error) {
-	noted := false
+	var mu sync.Mutex
+	noted, cluster := "", false
 	return func(err error) {
 		a.log.Warn(what+": trying again", zap.Error(err))
-		if !noted {
+		mu.Lock()
+		defer mu.Unlock()
+		switch quota := quotaWait(err); {
+		case quota != "":
+			a.e.room.refuse(a.plan.JobID, tidy(err.Error()))
+			if quota != noted {
+				a.out.info(fmt.Sprintf("Waiting for room in the quota of namespace %s (%s): %s", a.view.namespace, what, quota))
+				noted = quota
+			}
+		case !cluster:
 			a.out.warn(fmt.Sprintf("Waiting for the cluster (%s): %s", what, tidy(err.Error())))
-			noted = true
+			cluster = true
 		}
 	}
 }

@@ -66,6 +66,12 @@ type Config struct {
 	// build run; 0 is 3 minutes.
 	PollTimeout time.Duration
 
+	// PauseOnQuota has Room look at the quotas of Namespace. PauseOnUnschedulable is
+	// how many pods have to wait for a node until it says that there is no room; 0
+	// is any number.
+	PauseOnQuota         bool
+	PauseOnUnschedulable int
+
 	// TerminationGracePeriod is what the cluster gives the pod when it wants it
 	// gone: terminationGracePeriodSeconds. 0 leaves it to the cluster (30 s).
 	TerminationGracePeriod time.Duration

@@ -48,7 +48,7 @@ func (e *Executor) createSecret(ctx context.Context, secret *corev1.Secret, note
 		}
 		return err
 	})
-	return ctxOr(ctx, err, func() error { return refusal(fmt.Sprintf("create Secret %q", secret.Name), err) })
+	return ctxOr(ctx, err, func() error { return unplaced(err, refusal(fmt.Sprintf("create Secret %q", secret.Name), err)) })
 }
 
 // createPod creates the pod, or finds the one that an earlier try has created.
@@ -77,7 +77,7 @@ func (e *Executor) createPod(ctx context.Context, pod *corev1.Pod, note func(err
 		}
 		return nil
 	})
-	return created, ctxOr(ctx, err, func() error { return refusal(fmt.Sprintf("create pod %q", pod.Name), err) })
+	return created, ctxOr(ctx, err, func() error { return unplaced(err, refusal(fmt.Sprintf("create pod %q", pod.Name), err)) })
 }
 
 // ctxOr returns nil for nil, the cause of an ended ctx, or else other().

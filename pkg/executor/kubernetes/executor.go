@@ -19,6 +19,7 @@ type Executor struct {
 	cfg    *settings
 	log    *zap.Logger
 	pods   map[string]*podWatcher // by namespace
+	room   *room
 
 	mu    sync.Mutex
 	blind bool // records cannot be listed, so that none is made
@@ -43,6 +44,10 @@ func New(client Client, id Identity, cfg Config, log *zap.Logger) (*Executor, er
 		id.Claims = NewClaims()
 	}
 	e := &Executor{client: client, id: id, cfg: s, log: log, pods: map[string]*podWatcher{}}
+	e.room = &room{jobs: map[int64]roomFor{}, refused: map[int64]string{}}
+	if s.PauseOnQuota {
+		e.room.quotas = &quotas{api: client.API, namespace: s.Namespace, log: log, pod: usualPod(s)}
+	}
 	for _, namespace := range s.namespaces {
 		e.pods[namespace] = newPodWatcher(client.API, namespace, selector(id))
 	}

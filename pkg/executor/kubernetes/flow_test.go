@@ -117,7 +117,7 @@ func TestClusterTroubleIsOnlyADelay(t *testing.T) {
 				if r.err != nil || r.outcome.State != job.Success {
 					t.Errorf("Run = %+v, %v", r.outcome, r.err)
 				}
-				if !strings.Contains(r.notes.String(), "Waiting for the cluster (create") {
+				if !strings.Contains(r.notes.String(), "Waiting for the cluster (create") && !strings.Contains(r.notes.String(), "Waiting for room in the quota of namespace ci (create pod): exceeded quota: compute\n") {
 					t.Errorf("notes = %q", r.notes)
 				}
 			})

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/runnerd/runnerd/pkg/executor"
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
@@ -47,7 +48,11 @@ func (a *attempt) lookAtStart(state podState, now time.Time) (time.Duration, err
 	waits := state.waitsFor()
 	left := a.e.cfg.PollTimeout - now.Sub(a.begun)
 	if left <= 0 {
-		return 0, job.Failf(job.RunnerSystemFailure, "pod %s did not start within %v (poll_timeout); it waited for %s", a.pod, a.e.cfg.PollTimeout, waits)
+		failure := job.Failf(job.RunnerSystemFailure, "pod %s did not start within %v (poll_timeout); it waited for %s", a.pod, a.e.cfg.PollTimeout, waits)
+		if state.scheduled() {
+			return 0, failure
+		}
+		return 0, &executor.UnplacedError{For: executor.FullUnschedulable, Failure: failure}
 	}
 	if now.Before(a.noteAt) {
 		return min(left, a.noteAt.Sub(now)), nil

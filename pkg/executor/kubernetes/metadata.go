@@ -25,6 +25,7 @@ const (
 	annotationStarted = "runnerd.io/started" // on a record: the pod that has been made and let through
 
 	annotationSignal = "runnerd.io/signal"     // a file in the helper: "cancel" or "stop"
+	annotationGo     = "runnerd.io/go"         // a file in the helper: a job that is held may begin
 	annotationKeep   = "runnerd.io/keep-until" // until when a failed job's pod stays (RFC 3339)
 	annotationResend = "runnerd.io/resend"     // a file in the helper: the first frame to write again
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"go.uber.org/zap"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,6 +53,10 @@ func (e *Executor) Records(ctx context.Context, earlier bool) ([]executor.Record
 			e.claim(record.JobID, unknownPods)
 			e.recorded(record.JobID, term)
 			records = append(records, record)
+			// So that it is seen from now on; what fails is tried again when it is run.
+			if err := e.relabel(ctx, namespace, record.JobID); err != nil {
+				e.log.Debug("adopted job's pod not relabeled yet", zap.Int64("job", record.JobID), zap.Error(err))
+			}
 		}
 	}
 	return records, nil

@@ -25,6 +25,8 @@ func (e *Executor) Run(ctx context.Context, task executor.Task) (job.Outcome, er
 	if err != nil {
 		return job.Outcome{}, err
 	}
+	e.room.begin(plan.JobID, e.roomFor(plan, wished))
+	defer e.room.over(plan.JobID)
 	next := rerun{policies: policies}
 	if task.Adopted == nil {
 		e.introduce(plan, wished, out)

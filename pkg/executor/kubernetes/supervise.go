@@ -27,6 +27,7 @@ func (a *attempt) supervise(ctx context.Context, followed <-chan error) (job.Out
 	defer timer.Stop()
 	for {
 		state, changed := a.view.get()
+		a.confirm(ctx, state)
 		due, err := a.judge(ctx, state, time.Now())
 		switch {
 		case errors.Is(err, errNoResult):
@@ -53,6 +54,25 @@ func (a *attempt) supervise(ctx context.Context, followed <-chan error) (job.Out
 		case <-timer.C:
 		}
 	}
+}
+
+// confirm says that the pod has a node, as soon as it has, and lets a pod that is
+// held begin when that has been heard.
+func (a *attempt) confirm(ctx context.Context, state podState) {
+	if a.placed == nil || !state.scheduled() {
+		return
+	}
+	placed := a.placed
+	a.placed = nil
+	a.background.Go(func() {
+		err := placed(ctx)
+		if err == nil && a.plan.Helper.Held {
+			err = a.e.annotate(ctx, a.view.namespace, a.pod, annotationGo, "true")
+		}
+		if err != nil && ctx.Err() == nil {
+			a.log.Warn("pod is not let begin", zap.Error(err))
+		}
+	})
 }
 
 // giveUp returns err unless the result came in the same moment.

@@ -37,14 +37,22 @@ func volumes(secret string, plan *job.Plan) []corev1.Volume {
 			Medium: corev1.StorageMediumMemory, SizeLimit: memorySize(plan),
 		}}},
 		{Name: volumeControl, VolumeSource: corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{
-			Items: []corev1.DownwardAPIVolumeFile{
-				annotationFile("signal", annotationSignal),
-				annotationFile("resend", annotationResend),
-			},
+			Items: controlFiles(plan),
 		}}},
 		planVolume(volumeHelperPlan, secret, job.HelperPlanFile),
 		planVolume(volumeBuildPlan, secret, job.BuildPlanFile),
 	}
+}
+
+func controlFiles(plan *job.Plan) []corev1.DownwardAPIVolumeFile {
+	files := []corev1.DownwardAPIVolumeFile{
+		annotationFile("signal", annotationSignal),
+		annotationFile("resend", annotationResend),
+	}
+	if plan.Helper.Held {
+		files = append(files, annotationFile("go", annotationGo))
+	}
+	return files
 }
 
 // memorySize bounds the volume of file variables and GITLAB_ENV: what the job
