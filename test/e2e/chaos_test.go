@@ -88,6 +88,7 @@ func newTurmoil(t *testing.T, plan chaos.Plan) *turmoil {
 	o := options{
 		concurrent: slots / plan.Replicas,
 		runner:     "output_limit = 30000",
+		kubernetes: "poll_timeout = 600", // a busy machine is none of the faults
 		gitlab:     standin.Options{TraceInterval: time.Second, Concurrent: -1}, // those of a dead replica still count at GitLab
 	}
 	c := &turmoil{site: start(t, o), plan: plan, excuses: map[*standin.Job]excuse{}}
@@ -208,12 +209,9 @@ func (c *turmoil) judge() chaos.Report {
 		}
 	}
 	for _, v := range c.gitlab.TakeViolations() {
-		// Of what is lost with a pod nobody can make a checksum, or end the section.
-		if n := slices.IndexFunc(c.jobs, func(j *standin.Job) bool { return j.ID() == v.Job }); n >= 0 &&
-			c.excuses[c.jobs[n]] == podDeleted && (v.Point == "14.16" || v.Point == "14.28") {
-			continue
+		if !c.forgiven(v) {
+			c.t.Errorf("protocol violation: %s", v)
 		}
-		c.t.Errorf("protocol violation: %s", v)
 	}
 	missed := 0
 	for _, t := range c.told {
@@ -226,6 +224,35 @@ func (c *turmoil) judge() chaos.Report {
 		c.t.Errorf("%d of %d faults had no job left to hit", missed, len(c.told))
 	}
 	return r
+}
+
+// forgiven reports whether a violation is the faults' own. Of what is lost with a
+// pod nobody can make a checksum, or end the section; and the stand-in does not know
+// that a replica has adopted a job of one that lives, but was cut off from the cluster.
+func (c *turmoil) forgiven(v standin.Violation) bool {
+	n := slices.IndexFunc(c.jobs, func(j *standin.Job) bool { return j.ID() == v.Job })
+	if n < 0 {
+		return false
+	}
+	switch v.Point {
+	case "14.16", "14.28":
+		return c.excuses[c.jobs[n]] == podDeleted
+	case "14.23":
+		return strings.HasPrefix(v.Text, "PATCH at offset 0,") && c.adopted(v.Job)
+	}
+	return false
+}
+
+// adopted reports whether a replica has gone on with a job of another process.
+func (c *turmoil) adopted(id int64) bool {
+	for _, r := range c.replicas {
+		for line := range strings.Lines(r.daemonLog()) {
+			if strings.Contains(line, `"job adopted"`) && strings.Contains(line, fmt.Sprintf(`"job":%d,`, id)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // settle computes how long it took until GitLab had heard of all jobs again.

@@ -48,7 +48,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Skip("it takes its time: run it with `make soak`")
 	}
-	s := start(t, options{concurrent: soakJobs})
+	s := start(t, options{concurrent: soakJobs, kubernetes: "poll_timeout = 900"})
 	var samples []sample
 	var running []*standin.Job
 	done := 0
