@@ -11,6 +11,12 @@ COMMITTED ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.revision=$(REVISION)
 BUILD    := CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)"
 
+# make chaos, make soak
+SEEDS    ?= 1
+JOBS     ?= 200
+REPLICAS ?= 2
+SOAK     ?= 30m
+
 ##@ Use
 
 .PHONY: help
@@ -44,7 +50,7 @@ demo-cluster: ## Run the same pipeline as pods on a real Kubernetes on this mach
 ##@ Develop
 
 .PHONY: test
-test: ## Run every test, with the end-to-end suite on a real Kubernetes
+test: ## Run every test, with the end-to-end suite on a real Kubernetes (LONG=1: the long chaos, too)
 	@scripts/prepare test
 	@scripts/test
 
@@ -63,6 +69,17 @@ conformance: build-e2e ## Run the conformance table and write docs/conformance.m
 	@scripts/prepare cluster
 	@RUNNERD_CONFORMANCE_REPORT=$(CURDIR)/docs/conformance.md \
 		scripts/with-cluster $${RUNNERD_CLUSTER_NAME:-e2e} scripts/conformance
+
+.PHONY: chaos
+chaos: build-e2e ## Break replicas, cluster and GitLab under 200 jobs (SEEDS, JOBS, REPLICAS)
+	@scripts/prepare cluster
+	@RUNNERD_CHAOS_SEEDS="$(SEEDS)" RUNNERD_CHAOS_JOBS=$(JOBS) RUNNERD_CHAOS_REPLICAS=$(REPLICAS) \
+		scripts/with-cluster $${RUNNERD_CLUSTER_NAME:-chaos} scripts/e2e-one '^TestChaos$$' 3h
+
+.PHONY: soak
+soak: build-e2e ## Watch a daemon with 20 jobs at a time for SOAK (30m)
+	@scripts/prepare cluster
+	@RUNNERD_SOAK=$(SOAK) scripts/with-cluster $${RUNNERD_CLUSTER_NAME:-soak} scripts/e2e-one '^TestSoak$$' 24h
 
 .PHONY: bench
 bench: build-e2e ## Measure latencies against bare pods, and the hot paths

@@ -69,6 +69,7 @@ var mayImport = map[string][]string{
 	"internal/treegen":    {},
 	"internal/vaulttest":  {}, // a strict Vault, for tests
 	"test/cachebench":     {"*"},
+	"test/chaos":          {"internal/standin"},                       // what is to go wrong, and when, as data
 	"test/conformance":    {"internal/standin", "internal/vaulttest"}, // what a job may ask of its runner, as data
 	"internal/depcheck":   {},
 	"internal/standin":    {"pkg/gitlab"}, // a GitLab that is written from the specification, not from our client

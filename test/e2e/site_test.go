@@ -42,6 +42,7 @@ type site struct {
 	namespaces []string // all of them
 	config     string   // path
 	listen     string   // the daemon's metrics and health
+	binaries   binaries
 	daemon     *exec.Cmd
 	log        *os.File
 	exited     chan error
@@ -58,7 +59,11 @@ type options struct {
 	executor   string               // kubernetes
 	namespaces []string             // further ones; NAMESPACE-x in the texts above is that of x
 	more       func(s *site) string // further entries of the config file
+	binaries   binaries             // default: those under test
 }
+
+// binaries are a daemon and the helper image that belongs to it.
+type binaries struct{ runnerd, helper string }
 
 // start brings a site up and, when the test ends, checks that the daemon ends
 // well and leaves nothing behind.
@@ -68,7 +73,10 @@ func start(t testing.TB, o options) *site {
 		o.concurrent = 4
 	}
 	o.gitlab.RequestConcurrency, o.gitlab.Concurrent = 1, cmp.Or(o.gitlab.Concurrent, o.concurrent)
-	s := &site{t: t, namespace: "e2e-" + strings.ToLower(rand.Text()[:8])}
+	if o.binaries == (binaries{}) {
+		o.binaries = binaries{ground.runnerd, ground.helper}
+	}
+	s := &site{t: t, namespace: "e2e-" + strings.ToLower(rand.Text()[:8]), binaries: o.binaries}
 	s.makeNamespace(s.namespace)
 	for _, name := range o.namespaces {
 		s.makeNamespace(s.namespace + "-" + name)
@@ -144,7 +152,7 @@ helper_image = %q
 [runners.policy]
 %s
 %s
-`, o.concurrent, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), s.caFile(dir)+buildsDir(dir, o)+o.runner, s.namespace, ground.helper, o.kubernetes, o.policy, o.cache)
+`, o.concurrent, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), s.caFile(dir)+buildsDir(dir, o)+o.runner, s.namespace, s.binaries.helper, o.kubernetes, o.policy, o.cache)
 	if o.more != nil {
 		text += o.more(s)
 	}
@@ -186,7 +194,7 @@ var serving = regexp.MustCompile(`serving metrics and health","address":"([^"]+)
 
 func (s *site) startDaemon() {
 	s.t.Helper()
-	s.daemon = exec.Command(ground.runnerd, "run", "--config", s.config, "--listen-address", "127.0.0.1:0")
+	s.daemon = exec.Command(s.binaries.runnerd, "run", "--config", s.config, "--listen-address", "127.0.0.1:0")
 	s.daemon.Stdout, s.daemon.Stderr = s.log, s.log
 	s.daemon.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.daemon.Start(); err != nil {
@@ -272,6 +280,17 @@ func (s *site) checkEmpty(namespace string) {
 	secrets, err := ground.api.CoreV1().Secrets(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil || len(secrets.Items) > 0 {
 		s.t.Errorf("%d Secrets left over in %s (%v)", len(secrets.Items), namespace, err)
+	}
+	// A Lease stays, for the next daemon with that identity; but nobody holds it.
+	leases, err := ground.api.CoordinationV1().Leases(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	for _, l := range leases.Items {
+		if h := l.Spec.HolderIdentity; h != nil && *h != "" {
+			s.t.Errorf("Lease %s is held by %q, which has ended", l.Name, *h)
+		}
 	}
 }
 

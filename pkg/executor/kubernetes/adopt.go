@@ -83,9 +83,10 @@ func (e *Executor) patchRecord(ctx context.Context, plan *job.Plan, c change) er
 }
 
 // catchUp brings a job to where the process before has left it. The last pod that
-// this has given up may still be there.
+// this has given up may still be there. A cluster that does not answer is waited for,
+// as long as the job has time: its pod goes on meanwhile.
 func (e *Executor) catchUp(ctx context.Context, plan *job.Plan, r *rerun, adopted *executor.Adoption) error {
-	if err := retry(ctx, time.Minute, func(error) {}, func() error { return e.relabel(ctx, e.namespace(plan), plan.JobID) }); err != nil {
+	if err := retry(ctx, 0, func(error) {}, func() error { return e.relabel(ctx, e.namespace(plan), plan.JobID) }); err != nil {
 		return ctxOr(ctx, err, func() error { return refusal("adopt the job's pod", err) })
 	}
 	for _, what := range adopted.Earlier {
@@ -103,7 +104,7 @@ func (e *Executor) catchUp(ctx context.Context, plan *job.Plan, r *rerun, adopte
 // run, at least in part, and is not run again.
 func (a *attempt) find(ctx context.Context) error {
 	gone := false
-	err := retry(ctx, time.Minute, a.slow("find pod"), func() error {
+	err := retry(ctx, 0, a.slow("find pod"), func() error {
 		_, err := a.e.client.API.CoreV1().Pods(a.view.namespace).Get(ctx, a.pod, metav1.GetOptions{})
 		gone = apierrors.IsNotFound(err)
 		if gone {

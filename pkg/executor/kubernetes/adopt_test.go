@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap/zaptest"
@@ -101,6 +102,35 @@ func TestAdoptedPod(t *testing.T) {
 		next.wait()
 		if next.err != nil || next.log.String() != "hello\nworld\n" || next.notes.String() != "" {
 			t.Errorf("Run = %v, log %q, notes %q", next.err, next.log, next.notes)
+		}
+	})
+}
+
+// TestAdoptionOutlastsTheCluster: a job goes on behind an API server that answers
+// nothing for ten minutes just when the job is adopted.
+func TestAdoptionOutlastsTheCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		r := start(t, c, kubernetes.Config{}, simplePlan())
+		log := r.start()
+		pod := r.pod()
+		r.cancel(executor.ErrDetached)
+		r.wait()
+		for verb, resource := range map[string]string{"list": "secrets", "get": "pods"} {
+			var since time.Time
+			c.PrependReactor(verb, resource, func(clienttest.Action) (bool, runtime.Object, error) {
+				if since.IsZero() {
+					since = time.Now()
+				}
+				return time.Since(since) < 10*time.Minute, nil, apierrors.NewTimeoutError("it did not complete in the time allotted", 0)
+			})
+		}
+		next := start(t, c, kubernetes.Config{}, simplePlan(), func(task *executor.Task) { task.Adopted = &executor.Adoption{Started: pod.Name} })
+		log.write("hello\n")
+		log.result(job.Outcome{State: job.Success})
+		next.wait()
+		if next.err != nil || next.log.String() != "hello\n" {
+			t.Errorf("Run = %v, log %q", next.err, next.log)
 		}
 	})
 }

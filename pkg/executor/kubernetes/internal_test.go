@@ -131,6 +131,10 @@ func TestContainerTroubles(t *testing.T) {
 		{"ErrImageNeverPull", "not present with pull policy of Never", &want{job.ImagePullFailure, true, false}},
 		{"SignatureValidationFailed", "", &want{job.ImagePullFailure, true, false}},
 		{"ImageInspectError", "", &want{job.ImagePullFailure, true, false}},
+		{
+			"ImageInspectError", `Failed to inspect image "": rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial unix /run/containerd.sock: connect: connection refused"`,
+			&want{job.ImagePullFailure, true, true},
+		},
 		{"InvalidImageName", "", &want{config, false, false}},
 		{"CrashLoopBackOff", "", &want{config, false, false}},
 		{"CreateContainerConfigError", `secret "x" not found`, &want{config, false, false}},

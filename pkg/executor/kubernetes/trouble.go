@@ -63,7 +63,9 @@ func (t *trouble) classify() bool {
 		t.reason, t.heals = classifyPull(t.message)
 	case "RegistryUnavailable":
 		t.pull, t.heals, t.reason = true, true, job.ExternalDependencyFailure
-	case "ErrImageNeverPull", "ImageInspectError", "SignatureValidationFailed":
+	case "ImageInspectError": // the node's runtime does not say whether it has the image
+		t.pull, t.reason, t.heals = true, job.ImagePullFailure, passing(t.message)
+	case "ErrImageNeverPull", "SignatureValidationFailed":
 		t.pull, t.reason = true, job.ImagePullFailure
 	case "InvalidImageName", "CrashLoopBackOff":
 		t.reason = job.RunnerConfigurationError

@@ -1,0 +1,404 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/runnerd/runnerd/internal/standin"
+	"github.com/runnerd/runnerd/test/chaos"
+)
+
+// TestChaos: replicas, the cluster and GitLab break in turn, and every job's log is
+// what it printed, every result right and told once, and nothing left over.
+//
+// RUNNERD_CHAOS_SEEDS (default "1") says how often; RUNNERD_CHAOS_JOBS (30) and
+// RUNNERD_CHAOS_REPLICAS (2) say how much. `make chaos` sets them. The reports are
+// added to the file RUNNERD_CHAOS_REPORT.
+func TestChaos(t *testing.T) {
+	jobs, replicas := number(t, "RUNNERD_CHAOS_JOBS", 30), number(t, "RUNNERD_CHAOS_REPLICAS", 2)
+	for _, text := range strings.Fields(cmp.Or(os.Getenv("RUNNERD_CHAOS_SEEDS"), "1")) {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("RUNNERD_CHAOS_SEEDS: %v", err)
+		}
+		t.Run("seed "+text, func(t *testing.T) { newTurmoil(t, chaos.New(seed, jobs, replicas)).run() })
+	}
+}
+
+// number reads a positive number from the environment.
+func number(t *testing.T, variable string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("%s is %q, want a positive number", variable, text)
+	}
+	return n
+}
+
+// slots of all replicas together: what two cores carry.
+const slots = 8
+
+// A turmoil is one run of a plan.
+type turmoil struct {
+	*site    // that of the first replica, too
+	plan     chaos.Plan
+	replicas []*site
+	jobs     []*standin.Job
+	excuses  map[*standin.Job]excuse
+	begun    time.Time
+	told     []told
+	watchers sync.WaitGroup // of GitLab's faults
+}
+
+// An excuse says what may have become of a job other than what its script says.
+type excuse string
+
+const (
+	podDeleted  excuse = "its pod was deleted"
+	neverHeard  excuse = "its replica was killed before it had a record"
+	interrupted excuse = "its replica ended before it had a pod"
+)
+
+// A told is a row of the report while it is being made.
+type told struct {
+	chaos.Row
+	at, whole time.Time // began; whatever was broken is whole again
+	jobs      []*standin.Job
+}
+
+func newTurmoil(t *testing.T, plan chaos.Plan) *turmoil {
+	o := options{
+		concurrent: slots / plan.Replicas,
+		runner:     "output_limit = 30000",
+		kubernetes: "poll_timeout = 600", // a busy machine is none of the faults
+		gitlab:     standin.Options{TraceInterval: time.Second, Concurrent: -1}, // those of a dead replica still count at GitLab
+	}
+	c := &turmoil{site: start(t, o), plan: plan, excuses: map[*standin.Job]excuse{}}
+	c.replicas = []*site{c.site}
+	for range plan.Replicas - 1 {
+		r := c.replica()
+		c.replicas = append(c.replicas, r)
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("the log of another replica:\n%s", r.daemonLog())
+			}
+		})
+	}
+	return c
+}
+
+func (c *turmoil) run() {
+	c.begun = time.Now()
+	for _, j := range c.plan.Jobs {
+		spec := standin.JobSpec{Name: j.Name(), Image: standin.Image{Name: image("busybox")}, Script: j.Script()}
+		if j.Hook > 0 {
+			spec.Hooks = []standin.Hook{{Name: "pre_get_sources_script", Script: j.HookScript()}}
+		}
+		c.jobs = append(c.jobs, c.add(spec))
+	}
+	watching, stop := context.WithCancel(context.Background())
+	defer c.watchers.Wait()
+	defer stop()
+	for i := range c.plan.Faults {
+		c.told = append(c.told, told{Row: chaos.Row{Fault: c.plan.Faults[i]}})
+	}
+	for i := range c.told {
+		c.strike(watching, &c.told[i])
+	}
+	c.finishAll()
+	stop()
+	c.watchers.Wait()
+	report := c.judge()
+	c.t.Logf("\n%s", report)
+	if path := os.Getenv("RUNNERD_CHAOS_REPORT"); path != "" {
+		c.write(path, report.String())
+	}
+	if c.t.Failed() {
+		c.t.Logf("to repeat: make chaos SEEDS=%d JOBS=%d REPLICAS=%d", c.plan.Seed, len(c.plan.Jobs), c.plan.Replicas)
+	}
+}
+
+func (c *turmoil) write(path, text string) {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(text + "\n"); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// await waits for a fault's moment and returns the job and the line that made it.
+// It returns nil when all jobs are over.
+func (c *turmoil) await(f chaos.Fault) (*standin.Job, int) {
+	for n := f.Job; n < len(c.jobs); n++ {
+		j, spec := c.jobs[n], c.plan.Jobs[n]
+		if j.State().Final() || spec.Long() || f.Kind == chaos.PodBefore && (spec.Hook == 0 || c.scriptBegun(j)) {
+			continue
+		}
+		line, text := min(f.Line, spec.Lines()/2), chaos.HookBegun
+		if f.Kind == chaos.PodBefore {
+			line = 0
+		} else {
+			text = spec.Line(line)
+		}
+		c.until(j, text, func(j *standin.Job) bool { return bytes.Contains(j.Log(), []byte(text+"\n")) || j.State().Final() })
+		if !j.State().Final() {
+			return j, line
+		}
+	}
+	return nil, 0
+}
+
+func (c *turmoil) scriptBegun(j *standin.Job) bool {
+	return bytes.Contains(j.Log(), []byte(`Executing "step_script"`))
+}
+
+// finishAll waits for the end of all jobs. Of one that was lost with its replica
+// only GitLab knows: it would fail in an hour, and is ended here.
+func (c *turmoil) finishAll() {
+	var lost []*standin.Job
+	for _, j := range c.jobs {
+		if c.excuses[j] == neverHeard && !j.State().Final() {
+			lost = append(lost, j)
+			continue
+		}
+		c.until(j, "its end", func(j *standin.Job) bool { return j.State().Final() })
+	}
+	for _, j := range lost {
+		if len(c.recordOf(j)) == 0 {
+			j.ForceCancel()
+		}
+		c.until(j, "its end", func(j *standin.Job) bool { return j.State().Final() })
+	}
+}
+
+// judge compares every job with what it should be, and makes the report.
+func (c *turmoil) judge() chaos.Report {
+	r := chaos.Report{Plan: c.plan, Took: time.Since(c.begun)}
+	for n, j := range c.jobs {
+		r.Bytes += len(j.Log())
+		switch c.check(c.plan.Jobs[n], j) {
+		case "":
+			r.Right++
+		case podDeleted:
+			r.Cut++
+		case neverHeard:
+			r.Lost++
+		case interrupted:
+			r.GivenUp++
+		}
+	}
+	for _, v := range c.gitlab.TakeViolations() {
+		if !c.forgiven(v) {
+			c.t.Errorf("protocol violation: %s", v)
+		}
+	}
+	missed := 0
+	for _, t := range c.told {
+		t.settle()
+		if r.Rows = append(r.Rows, t.Row); t.Missed != "" {
+			missed++
+		}
+	}
+	if missed > len(c.told)/3 {
+		c.t.Errorf("%d of %d faults had no job left to hit", missed, len(c.told))
+	}
+	return r
+}
+
+// forgiven reports whether a violation is the faults' own. Of what is lost with a
+// pod nobody can make a checksum, or end the section; and the stand-in does not know
+// that a replica has adopted a job of one that lives, but was cut off from the cluster.
+func (c *turmoil) forgiven(v standin.Violation) bool {
+	n := slices.IndexFunc(c.jobs, func(j *standin.Job) bool { return j.ID() == v.Job })
+	if n < 0 {
+		return false
+	}
+	switch v.Point {
+	case "14.16", "14.28":
+		return c.excuses[c.jobs[n]] == podDeleted
+	case "14.23":
+		return strings.HasPrefix(v.Text, "PATCH at offset 0,") && c.adopted(v.Job)
+	}
+	return false
+}
+
+// adopted reports whether a replica has gone on with a job of another process.
+func (c *turmoil) adopted(id int64) bool {
+	for _, r := range c.replicas {
+		for line := range strings.Lines(r.daemonLog()) {
+			if strings.Contains(line, `"job adopted"`) && strings.Contains(line, fmt.Sprintf(`"job":%d,`, id)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// settle computes how long it took until GitLab had heard of all jobs again.
+func (t *told) settle() {
+	t.Jobs = len(t.jobs)
+	t.Lasted = t.whole.Sub(t.at)
+	for _, j := range t.jobs {
+		for _, e := range j.Events() {
+			ended := e.Kind == standin.EventFinished && !e.Time.Before(t.at)
+			if ended || e.Kind == standin.EventPatch && e.Detail == "" && !e.Time.Before(t.whole) {
+				t.Recovered = max(t.Recovered, e.Time.Sub(t.at))
+				break
+			}
+		}
+	}
+}
+
+// check checks one job, and shows its log where that is wrong. It returns the
+// excuse that the job has made use of.
+func (c *turmoil) check(spec chaos.Job, j *standin.Job) excuse {
+	text := j.Text()
+	used, problems := c.checkResult(spec, j)
+	line, err := spec.Check(text, used != "")
+	if err != nil {
+		problems = append(problems, err.Error())
+	} else if used == "" {
+		problems = append(problems, checkFrame(spec, text)...)
+	}
+	if n := count(j, standin.EventFinalUpdate); n != 1 && used != neverHeard {
+		problems = append(problems, fmt.Sprintf("its result was reported %d times", n))
+	}
+	if len(problems) > 0 {
+		c.t.Errorf("seed %d, %s (id %d, excuse %q): %s\nits log around line %d:\n%s\n%s", c.plan.Seed, spec.Name(), j.ID(), c.excuses[j],
+			strings.Join(problems, "; "), line+1, chaos.Around(text, line), history(j))
+	}
+	return used
+}
+
+// checkResult compares the result with what the script's is.
+func (c *turmoil) checkResult(spec chaos.Job, j *standin.Job) (used excuse, problems []string) {
+	want, why := standin.Success, ""
+	if spec.ExitCode != 0 {
+		want, why = standin.Failed, "script_failure"
+	}
+	switch state, reason, excused := j.State(), j.FailureReason(), c.excuses[j]; {
+	case state == want && reason == why && j.ExitCode() == spec.ExitCode:
+		return "", nil
+	case excused == podDeleted && state == standin.Failed && reason == "runner_system_failure",
+		excused == neverHeard && state == standin.Canceled,
+		excused == interrupted && state == standin.Failed && reason == "runner_interrupted":
+		return excused, nil
+	default:
+		return "", []string{fmt.Sprintf("it is %s (%s, exit code %d), want %s with exit code %d", state, reason, j.ExitCode(), want, spec.ExitCode)}
+	}
+}
+
+// checkFrame checks that what the script prints stands where it would stand without
+// any trouble, and that the log has one begin and one end.
+func checkFrame(spec chaos.Job, text string) (problems []string) {
+	script := spec.Script()
+	output, end := scriptSection(spec.Output(), script[0]), "Job succeeded"
+	if spec.ExitCode != 0 {
+		output += "\x1b[32;1m$ " + script[1] + "\x1b[0;m\n"
+		end = fmt.Sprintf("ERROR: Job failed: command terminated with exit code %d", spec.ExitCode)
+	}
+	if !strings.Contains(text, ":step_script\r\x1b[0K"+output+"section_end:") {
+		problems = append(problems, "the section of its script is not as it should be")
+	}
+	for _, once := range []string{"Running with runnerd", `Executing "step_script"`, end} {
+		if n := strings.Count(text, once); n != 1 {
+			problems = append(problems, fmt.Sprintf("%q is %d times in the log, want once", once, n))
+		}
+	}
+	return problems
+}
+
+// history tells what GitLab has seen of a job, for people.
+func history(j *standin.Job) string {
+	var b strings.Builder
+	for _, e := range j.Events() {
+		fmt.Fprintf(&b, "%s %s %d %s\n", e.Time.Format("15:04:05.000"), e.Kind, e.Bytes, e.Detail)
+	}
+	return b.String()
+}
+
+func count(j *standin.Job, kind standin.EventKind) (n int) {
+	for _, e := range j.Events() {
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// running returns the jobs that GitLab takes to run; with a replica, those that it
+// was given, or has adopted.
+func (c *turmoil) running(of *site) []*standin.Job {
+	c.t.Helper()
+	var has map[int64]bool
+	if of != nil {
+		has = c.records("runnerd.io/manager=" + of.systemID())
+	}
+	var jobs []*standin.Job
+	for _, j := range c.jobs {
+		state := j.State()
+		if state != standin.Running && state != standin.Canceling {
+			continue
+		}
+		if of == nil || has[j.ID()] || j.SystemID() == of.systemID() && len(c.recordOf(j)) == 0 {
+			jobs = append(jobs, j)
+		}
+	}
+	return jobs
+}
+
+// records returns the jobs that have a record. It waits for an API server that is
+// away.
+func (c *turmoil) records(selector string) map[int64]bool {
+	c.t.Helper()
+	jobs := map[int64]bool{}
+	wait(c.t, "a list of the records", func() bool {
+		list, err := ground.api.CoreV1().Secrets(c.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "runnerd.io/record," + selector})
+		if err != nil {
+			return false
+		}
+		for _, r := range list.Items {
+			if id, err := strconv.ParseInt(r.Labels["runnerd.io/job"], 10, 64); err == nil {
+				jobs[id] = true
+			}
+		}
+		return true
+	})
+	return jobs
+}
+
+func (c *turmoil) recordOf(j *standin.Job) map[int64]bool {
+	c.t.Helper()
+	return c.records("runnerd.io/job=" + strconv.FormatInt(j.ID(), 10))
+}
+
+// systemID is the identity that a daemon keeps beside its config.
+func (s *site) systemID() string {
+	s.t.Helper()
+	id, err := os.ReadFile(filepath.Join(filepath.Dir(s.config), ".runner_system_id"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return strings.TrimSpace(string(id))
+}
