@@ -140,7 +140,7 @@ func commandLine(command string) string { return "\x1b[32;1m$ " + command + "\x1
 func TestGitLabAwayWithALongLog(t *testing.T) {
 	const (
 		memory, disk = 256 << 10, 32 << 20 // as in docs/architecture.md
-		lines        = 900000              // of 48 bytes
+		lines        = 720000              // of 48 bytes
 		show         = `seq -f "%08.0f abcdefghijklmnopqrstuvwxyz 0123456789" 1 `
 	)
 	s := start(t, options{runner: "output_limit = 60000"})
@@ -159,6 +159,7 @@ func TestGitLabAwayWithALongLog(t *testing.T) {
 		t.Errorf("the daemon has %d MiB of memory", got>>20)
 	}
 	fault.Remove()
+	s.until(j, "the end of its script", logHas("\nend\n"))
 	s.finish(j, standin.Success)
 	var want strings.Builder
 	for i := 1; i <= lines; i++ {
