@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -143,7 +144,7 @@ func TestGitLabAwayWithALongLog(t *testing.T) {
 		lines        = 720000              // of 48 bytes
 		show         = `seq -f "%08.0f abcdefghijklmnopqrstuvwxyz 0123456789" 1 `
 	)
-	s := start(t, options{runner: "output_limit = 60000"})
+	s := start(t, options{gitlab: standin.Options{TraceInterval: time.Second}, runner: "output_limit = 60000"}) // a MiB an interval
 	j := s.add(standin.JobSpec{Name: "long", Script: []string{"echo begun; sleep 3", show + strconv.Itoa(lines), "echo end"}})
 	s.until(j, "its script", logHas("\nbegun\n"))
 	fault := s.gitlab.Inject(standin.Fault{Job: j.ID(), Times: -1, Status: http.StatusBadGateway})
