@@ -52,7 +52,7 @@ func TestJobBeginsAnew(t *testing.T) {
 			log.write("Fetching\n")
 			r.update(oomKilled)
 			log.end()
-		}, "helper container ended without a result on node node-1: OOMKilled, exit code 137; no script had begun"},
+		}, "helper container ran out of memory: it was killed for the node's lack of memory (it has no limit of its own) on node node-1: OOMKilled, exit code 137; no script had begun"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

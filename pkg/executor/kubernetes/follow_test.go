@@ -155,11 +155,11 @@ func TestEndsWithoutAResult(t *testing.T) {
 		says    string
 		outcome job.State
 	}{
-		{name: "helper out of memory", change: terminated("OOMKilled", 137, ""), want: job.RunnerSystemFailure, says: "ran out of memory: it was killed for the node's lack of memory: it has no limit of its own on node node-1: OOMKilled, exit code 137"},
+		{name: "helper out of memory", change: terminated("OOMKilled", 137, ""), want: job.RunnerSystemFailure, says: "ran out of memory: it was killed for the node's lack of memory (it has no limit of its own) on node node-1: OOMKilled, exit code 137"},
 		{
 			name: "helper out of its memory", cfg: kubernetes.Config{Helper: kubernetes.ResourceList{MemoryLimit: "32Mi"}},
 			change: terminated("OOMKilled", 137, ""), want: job.RunnerSystemFailure,
-			says: "helper container ran out of memory: it was killed at its limit of 32Mi on node node-1: OOMKilled, exit code 137; raise helper_memory_limit",
+			says: "helper container ran out of memory: it was killed at its limit of 32Mi on node node-1: OOMKilled, exit code 137",
 		},
 		{
 			name: "killed by a signal", want: job.RunnerSystemFailure, says: "helper container ended without a result on node node-1: Error, exit code 137, signal 9",

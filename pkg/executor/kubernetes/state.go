@@ -48,7 +48,7 @@ func atLimit(pod *corev1.Pod, container string) string {
 	if limit, ok := memoryLimit(pod, container); ok {
 		return " at its limit of " + limit.String()
 	}
-	return " for the node's lack of memory: it has no limit of its own"
+	return " for the node's lack of memory (it has no limit of its own)"
 }
 
 // scheduled reports whether the pod has, or had, a node.
@@ -116,7 +116,7 @@ func (s podState) end() *job.Failure {
 	}
 	if t := s.terminated(containerHelper); t != nil && pod.DeletionTimestamp == nil {
 		if t.Reason == oomKilled {
-			return job.Failf(job.RunnerSystemFailure, "helper container ran out of memory: it was killed%s %s: %s; raise helper_memory_limit",
+			return job.Failf(job.RunnerSystemFailure, "helper container ran out of memory: it was killed%s %s: %s",
 				atLimit(pod, containerHelper), where, ending(t))
 		}
 		return job.Failf(job.RunnerSystemFailure, "helper container ended without a result %s: %s", where, ending(t))
