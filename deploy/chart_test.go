@@ -93,7 +93,7 @@ func TestChartIsTheBase(t *testing.T) {
 func TestChartValues(t *testing.T) {
 	objects, err := render(t, map[string]any{
 		"gitlabUrl": "https://gitlab.example.com", "runnerToken": "glrt-abc", "helperImage": "registry.example.com/helper:1",
-		"concurrent": 30, "logLevel": "debug", "replicas": 3,
+		"concurrent": 30, "concurrentTotal": 40, "logLevel": "debug", "replicas": 3,
 		"image":   map[string]any{"registry": "registry.example.com", "tag": "1.2.3"},
 		"metrics": map[string]any{"serviceMonitor": map[string]any{"enabled": true}},
 		"runners": map[string]any{"config": "[[runners]]\nexecutor = \"kubernetes\"\n[runners.kubernetes]\nnamespace = \"{{ .Release.Namespace }}\"\n"},
@@ -103,7 +103,7 @@ func TestChartValues(t *testing.T) {
 	}
 	config := at(objects["ConfigMap runnerd-config"], "data")
 	text, _ := config.(map[string]any)["config.toml"].(string)
-	for _, line := range []string{"concurrent = 30 ", "log_level = \"debug\"\n", "url = \"${CI_SERVER_URL}\" ", "token_file = ", "namespace = \"runnerd\""} {
+	for _, line := range []string{"concurrent = 30 ", "concurrent_total = 40\n", "log_level = \"debug\"\n", "url = \"${CI_SERVER_URL}\" ", "token_file = ", "namespace = \"runnerd\""} {
 		if !strings.Contains(text, line) {
 			t.Errorf("config.toml has no %q:\n%s", line, text)
 		}

@@ -25,6 +25,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "runnerd.config" -}}
 {{- $v := .Values -}}
 concurrent = {{ $v.concurrent }}                        # jobs at the same time, of each replica
+{{- with $v.concurrentTotal }}
+concurrent_total = {{ . }}
+{{- end }}
 {{- if $v.metrics.enabled }}
 listen_address = ":{{ $v.metrics.port }}"               # metrics and health
 {{- end }}
