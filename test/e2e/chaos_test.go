@@ -88,7 +88,7 @@ func newTurmoil(t *testing.T, plan chaos.Plan) *turmoil {
 	o := options{
 		concurrent: slots / plan.Replicas,
 		runner:     "output_limit = 30000",
-		kubernetes: "poll_timeout = 600", // a busy machine is none of the faults
+		kubernetes: "poll_timeout = 600",                                        // a busy machine is none of the faults
 		gitlab:     standin.Options{TraceInterval: time.Second, Concurrent: -1}, // those of a dead replica still count at GitLab
 	}
 	c := &turmoil{site: start(t, o), plan: plan, excuses: map[*standin.Job]excuse{}}
