@@ -88,7 +88,7 @@ func newTurmoil(t *testing.T, plan chaos.Plan) *turmoil {
 	o := options{
 		concurrent: slots / plan.Replicas,
 		runner:     "output_limit = 30000",
-		kubernetes: "poll_timeout = 600", // a busy machine is none of the faults
+		kubernetes: "poll_timeout = 600",                                        // a busy machine is none of the faults
 		gitlab:     standin.Options{TraceInterval: time.Second, Concurrent: -1}, // those of a dead replica still count at GitLab
 	}
 	c := &turmoil{site: start(t, o), plan: plan, excuses: map[*standin.Job]excuse{}}
@@ -197,9 +197,12 @@ func (c *turmoil) judge() chaos.Report {
 	r := chaos.Report{Plan: c.plan, Took: time.Since(c.begun)}
 	for n, j := range c.jobs {
 		r.Bytes += len(j.Log())
-		switch c.check(c.plan.Jobs[n], j) {
+		used, right := c.check(c.plan.Jobs[n], j)
+		switch used {
 		case "":
-			r.Right++
+			if right {
+				r.Right++
+			}
 		case podDeleted:
 			r.Cut++
 		case neverHeard:
@@ -271,8 +274,8 @@ func (t *told) settle() {
 }
 
 // check checks one job, and shows its log where that is wrong. It returns the
-// excuse that the job has made use of.
-func (c *turmoil) check(spec chaos.Job, j *standin.Job) excuse {
+// excuse that the job has made use of, and whether all else is as it should be.
+func (c *turmoil) check(spec chaos.Job, j *standin.Job) (used excuse, right bool) {
 	text := j.Text()
 	used, problems := c.checkResult(spec, j)
 	line, err := spec.Check(text, used != "")
@@ -288,7 +291,7 @@ func (c *turmoil) check(spec chaos.Job, j *standin.Job) excuse {
 		c.t.Errorf("seed %d, %s (id %d, excuse %q): %s\nits log around line %d:\n%s\n%s", c.plan.Seed, spec.Name(), j.ID(), c.excuses[j],
 			strings.Join(problems, "; "), line+1, chaos.Around(text, line), history(j))
 	}
-	return used
+	return used, len(problems) == 0
 }
 
 // checkResult compares the result with what the script's is.

@@ -106,9 +106,11 @@ func (s *site) soaked(j *standin.Job) {
 	}
 }
 
-var heapMetric = regexp.MustCompile(`(?m)^go_memstats_heap_alloc_bytes (\S+)$`)
-var goroutineMetric = regexp.MustCompile(`(?m)^go_goroutines (\S+)$`)
-var residentMetric = regexp.MustCompile(`(?m)^process_resident_memory_bytes (\S+)$`)
+var (
+	heapMetric      = regexp.MustCompile(`(?m)^go_memstats_heap_alloc_bytes (\S+)$`)
+	goroutineMetric = regexp.MustCompile(`(?m)^go_goroutines (\S+)$`)
+	residentMetric  = regexp.MustCompile(`(?m)^process_resident_memory_bytes (\S+)$`)
+)
 
 func (s *site) sample(at time.Duration) sample {
 	s.t.Helper()

@@ -52,6 +52,7 @@ type attempt struct {
 	gaveUp      bool                 // it has not: the pod was deleted for the cancel's sake
 	deleteUntil time.Time            // when a pod that is being deleted must be over
 	silentSince time.Time            // since when an ended helper brings nothing
+	hungUp      bool                 // its stream was replaced for that
 	readToEnd   bool                 // the helper is over, and all of its log was read
 	stopped     bool                 // the helper said that the cluster wants the pod gone
 	unbegun     bool                 // and that no script had begun

@@ -133,8 +133,8 @@ const (
 	deletePatience = 30 * time.Second
 
 	// silencePatience is how long an open log stream may bring nothing after
-	// its helper ended.
-	silencePatience = 30 * time.Second
+	// its helper ended, twice: the second time through a new stream.
+	silencePatience = 15 * time.Second
 
 	// slowPull is how long a pull may take before the job's log mentions it.
 	slowPull = 3 * time.Second

@@ -39,6 +39,7 @@ type follower struct {
 	log    *zap.Logger
 
 	connected atomic.Bool // a stream is open
+	breakOff  atomic.Pointer[context.CancelFunc]
 
 	whole   bool // read from the log's begin, because a gap was found
 	mending bool // the helper was asked for missing frames: skip what is behind them
@@ -95,6 +96,7 @@ func (f *follower) read(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	f.breakOff.Store(&cancel)
 	if f.mending {
 		defer time.AfterFunc(resendTime, cancel).Stop()
 	}
@@ -113,6 +115,13 @@ func (f *follower) read(ctx context.Context) error {
 		return f.relay.CopyResent(ctx, wary)
 	}
 	return f.relay.Copy(ctx, wary)
+}
+
+// hangUp ends the stream that is open. What comes behind it is read through another.
+func (f *follower) hangUp() {
+	if cancel := f.breakOff.Load(); cancel != nil {
+		(*cancel)()
+	}
 }
 
 // mend does what a gap asks for: read the whole log, and when that has the gap

@@ -240,6 +240,31 @@ func TestEndsWithoutAResult(t *testing.T) {
 	}
 }
 
+// A stream can die without a word while the node and the log are fine. The log is
+// read anew before its end is given up.
+func TestStreamThatDiedBeforeTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("begun\n")
+		time.Sleep(time.Second)
+		log.stall()
+		log.write("ended\n")
+		log.result(job.Outcome{State: job.Success})
+		result, err := json.Marshal(job.Result{Outcome: job.Outcome{State: job.Success}, LogBytes: 12})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.update(func(p *corev1.Pod) {
+			setStatus(p, "helper", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed", Message: string(result)}})
+		})
+		r.wait()
+		if r.err != nil || r.outcome.Message != "" || r.log.String() != "begun\nended\n" {
+			t.Errorf("Run = %+v, %v, log %q", r.outcome, r.err, r.log)
+		}
+	})
+}
+
 // The API server's connection to a lost node says nothing and does not end.
 func TestStreamOfALostNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -113,18 +113,25 @@ func (a *attempt) lookAtDeletion(state podState, now time.Time) (time.Duration, 
 }
 
 // lookAtSilence ends the wait for a log stream that stays open and says nothing
-// though the helper is over, as it does when the node is lost.
+// though the helper is over, as it does when the node is lost. One that has only died
+// with something on its way, as with the node's container runtime, is replaced first.
 func (a *attempt) lookAtSilence(state podState, now time.Time) (time.Duration, error) {
 	if !state.over() {
 		return farAway, nil
 	}
 	if seq := a.relay.NextSeq(); a.silentSince.IsZero() || seq != a.heard || a.deaf() {
+		a.hungUp = a.hungUp && seq == a.heard
 		a.silentSince, a.heard = now, seq
 	}
 	if left := silencePatience - now.Sub(a.silentSince); left > 0 {
 		return left, nil
 	}
-	return 0, errNoResult
+	if a.hungUp {
+		return 0, errNoResult
+	}
+	a.hungUp, a.silentSince = true, now
+	a.follower.hangUp()
+	return silencePatience, nil
 }
 
 // lookAtCancel deletes the pod when its helper does not answer a cancel; one

@@ -23,6 +23,7 @@ type podLog struct {
 	stuck   bool  // streams of an older epoch wait instead
 	lost    bool  // its node is: streams stay open
 	away    error // what is answered in the kubelet's place
+	dead    bool  // they wait even when the container has ended
 	frames  [][]byte
 	times   []time.Time
 	next    frame.Frame
@@ -59,6 +60,9 @@ func (l *podLog) cut() { l.change(func() { l.epoch++ }) }
 func (l *podLog) rotate(stuck bool) {
 	l.change(func() { l.frames, l.times, l.stuck = nil, nil, stuck; l.epoch++ })
 }
+
+// stall leaves all streams that are open without an answer for ever. The file stays.
+func (l *podLog) stall() { l.change(func() { l.stuck, l.dead = true, true; l.epoch++ }) }
 
 func (l *podLog) write(text string) { l.frame(frame.Log, []byte(text)) }
 
@@ -134,7 +138,7 @@ func (s *logStream) Read(p []byte) (int, error) {
 		s.log.mu.Lock()
 		changed, ended := s.log.changed, s.log.ended
 		old := s.epoch != s.log.epoch
-		broken := old && !s.log.stuck
+		broken, dead := old && !s.log.stuck, old && s.log.dead
 		if !old && s.at < len(s.log.frames) {
 			s.rest = s.log.frames[s.at]
 			s.at++
@@ -145,7 +149,7 @@ func (s *logStream) Read(p []byte) (int, error) {
 			return 0, io.ErrUnexpectedEOF
 		case len(s.rest) > 0:
 			continue
-		case ended:
+		case ended && !dead:
 			return 0, io.EOF
 		}
 		select {

@@ -3,6 +3,7 @@ package kubernetes_test
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,11 +208,12 @@ func TestClusterThatDoesNotAnswerHoldsNothingUp(t *testing.T) {
 func TestRefusedPodLeavesNoRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
-		used, full := 5, true
+		var used, free atomic.Int32
+		used.Store(5)
 		c.PrependReactor("create", "pods", func(clienttest.Action) (bool, runtime.Object, error) {
-			used++ // by others
-			return full, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "p",
-				errors.New("exceeded quota: gpu, requested: requests.gpu=1, used: requests.gpu="+resource.NewQuantity(int64(used), "").String()+", limited: requests.gpu=5"))
+			used.Add(1) // by others
+			return free.Load() == 0, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "p",
+				errors.New("exceeded quota: gpu, requested: requests.gpu=1, used: requests.gpu="+resource.NewQuantity(int64(used.Load()), "").String()+", limited: requests.gpu=5"))
 		})
 		r := start(t, c, kubernetes.Config{PauseOnQuota: true}, simplePlan())
 		time.Sleep(time.Minute)
@@ -221,7 +223,7 @@ func TestRefusedPodLeavesNoRoom(t *testing.T) {
 		if n := strings.Count(r.notes.String(), "Waiting"); n != 1 || !strings.Contains(r.notes.String(), want) {
 			t.Errorf("notes = %q, want one line %q", r.notes, want)
 		}
-		full = false
+		free.Store(1)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		r.room("", []int64{4711}, 0)
