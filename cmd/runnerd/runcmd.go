@@ -9,9 +9,9 @@ func runCommand(a *app) *cobra.Command {
 		Short: "Take and run jobs until told to stop",
 		Long: `Take and run jobs until told to stop.
 
-SIGQUIT drains: no new jobs, the running ones finish. SIGTERM and SIGINT
-interrupt the running jobs and report them; a second one ends the process at
-once. SIGHUP reads the configuration again, as does a change of the file.`,
+SIGQUIT drains: no new jobs, the running ones finish. SIGTERM and SIGINT leave
+jobs in pods to the next runnerd, and interrupt and report the others; a second
+one ends the process at once. SIGHUP reads the configuration again, as does a change of the file.`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			seen := look(a.configPath)

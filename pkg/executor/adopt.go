@@ -27,9 +27,10 @@ type Recorder interface {
 	Records(ctx context.Context, earlier bool) ([]Record, error)
 
 	// Own returns when it is certain that the recorded job is still this process's
-	// own. While others may take this process for dead, it waits. ErrDetached says
-	// that another process has the job.
-	Own(ctx context.Context, plan *job.Plan) error
+	// own. While others may take this process for dead, it waits. The context that it
+	// returns ends when they may do so again, or with the returned call. ErrDetached
+	// says that another process has the job.
+	Own(ctx context.Context, plan *job.Plan) (context.Context, context.CancelFunc, error)
 
 	// Ended returns when what the job was last begun in (see [Record]) has ended, as
 	// far as is known: the zero time while it runs. It does not block.

@@ -108,6 +108,32 @@ func (k *Keeper) Held(ctx context.Context) (term int64, err error) {
 	}
 }
 
+// While returns a context that ends with ctx, with the returned call, or when the
+// Lease has run out.
+func (k *Keeper) While(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	if k == nil {
+		return ctx, cancel
+	}
+	var watch func()
+	watch = func() {
+		k.mu.Lock()
+		left := time.Until(k.until)
+		if k.alone {
+			left = validFor
+		}
+		k.mu.Unlock()
+		if left <= 0 {
+			cancel()
+			return
+		}
+		timer := time.AfterFunc(left, watch)
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	}
+	watch()
+	return ctx, cancel
+}
+
 // Holds reports whether the Lease is held. It does not block.
 func (k *Keeper) Holds() bool {
 	if k == nil {

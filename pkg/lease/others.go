@@ -94,6 +94,12 @@ func (k *Keeper) Dead(manager string) bool {
 	return o.looked.Sub(o.asked[manager]) >= Duration
 }
 
+// StillDead asks the cluster whether a manager that Dead reports has not come back.
+func (k *Keeper) StillDead(ctx context.Context, manager string) bool {
+	found, err := k.o.API.Leases(k.o.Namespace).Get(ctx, name(manager), metav1.GetOptions{})
+	return apierrors.IsNotFound(err) || err == nil && deref(found.Spec.HolderIdentity) == ""
+}
+
 // look lists the Leases, takes those away that have run out, and deletes those that
 // nobody has held for long.
 func (k *Keeper) look(ctx context.Context) {

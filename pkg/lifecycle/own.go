@@ -35,36 +35,44 @@ func (a *attempt) open(process context.Context, log *zap.Logger) (ctx, report co
 	}
 }
 
-// ownJob is GitLab for a job that another process can take over. Nothing goes there
-// while others may take this process for dead.
+// ownJob is GitLab for a job that another process can take over. While others may
+// take this process for dead nothing goes there but that the job lives, which is as
+// true when another one says it, too.
 type ownJob struct {
 	trace.API
 	attempt *attempt
 }
 
 func (o ownJob) UpdateJob(ctx context.Context, who job.Credentials, u job.Update) (job.Answer, error) {
-	if err := o.attempt.own(ctx); err != nil {
+	if u.State != job.Success && u.State != job.Failed {
+		return o.API.UpdateJob(ctx, who, u)
+	}
+	ctx, release, err := o.attempt.own(ctx)
+	if err != nil {
 		return job.Answer{}, err
 	}
+	defer release()
 	return o.API.UpdateJob(ctx, who, u)
 }
 
 func (o ownJob) PatchTrace(ctx context.Context, who job.Credentials, offset int64, chunk []byte, debug bool) (job.Answer, error) {
-	if err := o.attempt.own(ctx); err != nil {
+	ctx, release, err := o.attempt.own(ctx)
+	if err != nil {
 		return job.Answer{}, err
 	}
+	defer release()
 	return o.API.PatchTrace(ctx, who, offset, chunk, debug)
 }
 
-// own returns when the job is certainly this process's own. One without a record
-// nobody else can have.
-func (a *attempt) own(ctx context.Context) error {
+// own returns when the job is certainly this process's own, with a context for as
+// long as it is. One without a record nobody else can have.
+func (a *attempt) own(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if a.runner.recorder == nil || a.past == nil && !a.lines.journal.recorded() {
-		return nil
+		return ctx, func() {}, nil
 	}
-	err := a.runner.recorder.Own(ctx, a.plan)
+	held, release, err := a.runner.recorder.Own(ctx, a.plan)
 	if errors.Is(err, executor.ErrDetached) {
 		a.lose()
 	}
-	return err
+	return held, release, err
 }

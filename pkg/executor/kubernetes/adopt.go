@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"time"
 
@@ -40,6 +41,7 @@ func (e *Executor) Begin(ctx context.Context, plan *job.Plan, data []byte) error
 	record.Immutable = nil
 	record.Labels[labelRecord] = "true"
 	record.Annotations = jobAnnotations(plan)
+	record.Annotations[annotationSigned] = rand.Text()
 	err = e.createSecret(ctx, record, func(err error) {
 		e.log.Warn("create record: trying again", zap.Int64("job", plan.JobID), zap.Error(err))
 	})

@@ -23,6 +23,7 @@ const (
 
 	labelRecord       = "runnerd.io/record"  // "true" on a Secret that is a job's record
 	annotationStarted = "runnerd.io/started" // on a record: the pod that has been made and let through
+	annotationSigned  = "runnerd.io/signed"  // on a record: changes when its manager makes sure that it is its own
 
 	annotationSignal = "runnerd.io/signal"     // a file in the helper: "cancel" or "stop"
 	annotationGo     = "runnerd.io/go"         // a file in the helper: a job that is held may begin

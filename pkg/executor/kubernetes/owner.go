@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,20 +53,31 @@ func (e *Executor) patchSecret(ctx context.Context, namespace, name string, chan
 	return err
 }
 
+// sign is the change by which a manager shows that a record is its own in a new term.
+// Whoever has read the record before, and wants to take it, then fails.
+func sign() change {
+	return change{"add", "/metadata/annotations/" + pointer(annotationSigned), rand.Text()}
+}
+
 // Own implements [executor.Recorder].
-func (e *Executor) Own(ctx context.Context, plan *job.Plan) error {
+func (e *Executor) Own(ctx context.Context, plan *job.Plan) (context.Context, context.CancelFunc, error) {
 	term, err := e.id.Lease.Held(ctx)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if c, ok := e.claimOf(plan.JobID); ok && c.term == term {
-		return nil
+	if c, ok := e.claimOf(plan.JobID); !ok || c.term != term {
+		err := e.patchRecord(ctx, plan, sign())
+		if apierrors.IsNotFound(err) { // another one has ended the job
+			e.release(plan.JobID)
+			return nil, nil, fmt.Errorf("another runnerd had the job: %w", executor.ErrDetached)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		e.recorded(plan.JobID, term)
 	}
-	if err := e.checkOwner(ctx, plan); err != nil {
-		return err
-	}
-	e.recorded(plan.JobID, term)
-	return nil
+	held, release := e.id.Lease.While(ctx)
+	return held, release, nil
 }
 
 // checkOwner asks the cluster whether a job's record is this manager's.
@@ -91,16 +103,16 @@ func (e *Executor) checkOwner(ctx context.Context, plan *job.Plan) error {
 	return nil
 }
 
-// takeRecord makes a record this manager's own, unless another one was faster.
+// takeRecord makes a record this manager's own, unless another one was faster, or
+// the one that it belongs to has signed it meanwhile.
 func (e *Executor) takeRecord(ctx context.Context, record *corev1.Secret) (taken bool, err error) {
-	if record.Labels[labelManager] == labelValue(e.id.SystemID) && record.Annotations != nil {
-		return true, nil
-	}
+	changes := []change{e.isManager(record.Labels[labelManager]), e.becomeManager()}
 	if record.Annotations == nil { // of an earlier version
-		record.Annotations = map[string]string{}
+		changes = append(changes, change{"add", "/metadata/annotations", map[string]string{}})
+	} else if signed := record.Annotations[annotationSigned]; signed != "" {
+		changes = append(changes, change{"test", "/metadata/annotations/" + pointer(annotationSigned), signed})
 	}
-	err = e.patchSecret(ctx, record.Namespace, record.Name, e.isManager(record.Labels[labelManager]), e.becomeManager(),
-		change{"add", "/metadata/annotations", record.Annotations})
+	err = e.patchSecret(ctx, record.Namespace, record.Name, append(changes, sign())...)
 	if apierrors.IsInvalid(err) || apierrors.IsNotFound(err) {
 		return false, nil
 	}

@@ -40,7 +40,10 @@ func (e *Executor) Records(ctx context.Context, earlier bool) ([]executor.Record
 		}
 		for i := range found.Items {
 			record := recordOf(&found.Items[i])
-			if e.isClaimed(record.JobID) {
+			// The Lease is looked at behind the record: its manager may be back. When it
+			// comes back after that, it signs the record, and the take fails.
+			manager := found.Items[i].Labels[labelManager]
+			if e.isClaimed(record.JobID) || manager != labelValue(e.id.SystemID) && !e.id.Lease.StillDead(ctx, manager) {
 				continue
 			}
 			taken, err := e.takeRecord(ctx, &found.Items[i])
