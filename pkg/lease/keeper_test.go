@@ -327,9 +327,10 @@ func TestShare(t *testing.T) {
 		settle(4, 2)
 		all[0].jobs.Store(4)
 		settle(4, 3)
+		all = append(all, start(t, c, names[2], "c", nil))
+		until(t, "all know of the third", func() bool { return all[0].Alive() == 3 && all[1].Alive() == 3 })
 		all[0].jobs.Store(1)
 		all[1].jobs.Store(1)
-		all = append(all, start(t, c, names[2], "c", nil))
 		settle(3, 2, 2)
 		cut.Store(true) // the first one dies with its jobs; the second adopts them
 		until(t, "a is dead", func() bool { return all[1].Dead(names[0]) })
