@@ -238,3 +238,37 @@ func TestAdoptedWhileItBeganAnew(t *testing.T) {
 		}
 	})
 }
+
+// TestTakeWithoutAnAnswer: a record whose take has failed, and may have been carried
+// out, is found at the next look, although it may be this manager's by then.
+func TestTakeWithoutAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		open := func() *kubernetes.Executor {
+			e, err := kubernetes.New(kubernetes.Client{API: c, Logs: c}, identity(), kubernetes.Config{Namespace: namespace, HelperImage: "helper"}, zaptest.NewLogger(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		if err := open().Begin(t.Context(), simplePlan(), []byte("begin")); err != nil {
+			t.Fatal(err)
+		}
+		lost := errors.New("connection reset by peer")
+		c.PrependReactor("patch", "secrets", func(clienttest.Action) (bool, runtime.Object, error) {
+			err := lost
+			lost = nil
+			return err != nil, nil, err
+		})
+		next := open()
+		if records, err := next.Records(t.Context(), true); err == nil || len(records) != 0 {
+			t.Fatalf("first look: %d records, error %v; want none and the error", len(records), err)
+		}
+		for look, want := range []int{1, 0} {
+			records, err := next.Records(t.Context(), false)
+			if err != nil || len(records) != want {
+				t.Errorf("later look %d: %d records (%v), want %d", look, len(records), err, want)
+			}
+		}
+	})
+}

@@ -23,6 +23,7 @@ type Executor struct {
 
 	mu    sync.Mutex
 	blind bool // records cannot be listed, so that none is made
+	doubt bool // a record may have been taken without an answer that says so
 }
 
 var (

@@ -21,7 +21,7 @@ func (e *Executor) Records(ctx context.Context, earlier bool) ([]executor.Record
 		return nil, err
 	}
 	managers := e.id.Lease.DeadOnes()
-	if earlier {
+	if earlier || e.inDoubt() {
 		managers = append(managers, labelValue(e.id.SystemID))
 	}
 	if len(managers) == 0 {
@@ -31,7 +31,7 @@ func (e *Executor) Records(ctx context.Context, earlier bool) ([]executor.Record
 	var records []executor.Record
 	for _, namespace := range e.cfg.namespaces {
 		found, err := e.client.API.CoreV1().Secrets(namespace).List(ctx, query)
-		if apierrors.IsForbidden(err) {
+		if apierrors.IsForbidden(err) && earlier { // later it is an API server that has just started
 			e.blindfold()
 			return nil, fmt.Errorf("%w: list Secrets of namespace %q: %w", executor.ErrUnrecorded, namespace, err)
 		}
@@ -48,6 +48,7 @@ func (e *Executor) Records(ctx context.Context, earlier bool) ([]executor.Record
 			}
 			taken, err := e.takeRecord(ctx, &found.Items[i])
 			if err != nil {
+				e.setDoubt(true)
 				return records, fmt.Errorf("take record %q over: %w", found.Items[i].Name, err)
 			}
 			if !taken {
@@ -62,7 +63,21 @@ func (e *Executor) Records(ctx context.Context, earlier bool) ([]executor.Record
 			}
 		}
 	}
+	e.setDoubt(false)
 	return records, nil
+}
+
+// setDoubt says whether the next look has to include this manager's own records.
+func (e *Executor) setDoubt(doubt bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.doubt = doubt
+}
+
+func (e *Executor) inDoubt() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.doubt
 }
 
 func recordOf(secret *corev1.Secret) executor.Record {
