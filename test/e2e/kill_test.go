@@ -92,6 +92,13 @@ var killPoints = []killPoint{
 		},
 	},
 	{
+		name: "in mid-script, and the node loses the end of the log",
+		reached: func(k *killed) {
+			k.until(k.job, "line 10", func(j *standin.Job) bool { return strings.Contains(j.Text(), "\nline 10\n") })
+		},
+		between: func(k *killed) { k.loseEnd("line 30") },
+	},
+	{
 		name:    "between script and final update",
 		hold:    holdEnd("success"),
 		reached: hit,
