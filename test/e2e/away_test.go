@@ -194,7 +194,7 @@ func scriptEnded(pod *corev1.Pod) bool {
 // leave to one another is delivered when it is back.
 func TestGitLabAwayAcrossRestarts(t *testing.T) {
 	t.Parallel()
-	k := &killed{site: start(t, options{})}
+	k := &killed{site: start(t, options{process: "shutdown_timeout = 3600"})} // which is not waited for
 	over := k.add(standin.JobSpec{Name: "over", Script: []string{"echo begun; sleep 2", "exit 3"}})
 	goesOn := k.add(standin.JobSpec{Name: "goes on", Script: []string{"echo begun; sleep 30", countCommand}})
 	early := k.withhold("failed")
@@ -211,8 +211,13 @@ func TestGitLabAwayAcrossRestarts(t *testing.T) {
 	if err := k.daemon.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-k.exited; err != nil {
-		t.Errorf("the daemon ended with %v, want exit code 0", err)
+	select {
+	case err := <-k.exited:
+		if err != nil {
+			t.Errorf("the daemon ended with %v, want exit code 0", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the daemon does not end while a result waits for GitLab")
 	}
 	k.gitlab.ExpectRestart()
 	k.startDaemon()

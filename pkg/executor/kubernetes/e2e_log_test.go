@@ -74,7 +74,7 @@ func TestE2ELogRotatedAwayWhileGitLabIsBehind(t *testing.T) {
 	r := newReal(t, kubernetes.Config{})
 	plan := livePlan(image("test/debian:1"),
 		"for b in 0 1 2 3; do seq -f 'line-%0100.0f-' $((b*150000+1)) $((b*150000+150000)); sleep 11; done",
-		"for i in $(seq 60); do echo tick; sleep 1; done")
+		"for i in $(seq 20); do echo tick; sleep 1; done")
 	j := &liveJob{t: t, log: &liveLog{grew: make(chan struct{})}, notes: &notes{}, done: make(chan struct{}), began: time.Now()}
 	slow := &slowLog{log: j.log, until: time.After(45 * time.Second)}
 	j.task = executor.Task{Plan: plan, Log: slow, Notes: j.notes}
