@@ -12,15 +12,7 @@ import (
 // its log has from text on, as a container runtime does that is killed in that moment.
 func (k *killed) loseEnd(text string) {
 	k.t.Helper()
-	wait(k.t, "the end of the build container", func() bool {
-		for _, c := range k.pod(k.job).Status.ContainerStatuses {
-			if c.Name == "build" && c.State.Terminated != nil {
-				return true
-			}
-		}
-		return false
-	})
-	pod := k.pod(k.job)
+	pod := k.ends(k.job, "build")
 	file := filepath.Join(filepath.Dir(os.Getenv("KUBECONFIG")), "pod-logs", pod.Namespace+"_"+pod.Name+"_"+string(pod.UID), "helper", "0.log")
 	log, err := os.ReadFile(file)
 	if err != nil {
