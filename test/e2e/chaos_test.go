@@ -72,6 +72,13 @@ type turmoil struct {
 	watchers sync.WaitGroup // of GitLab's faults
 }
 
+// until is that of the site, but in a queue behind what is broken, and with more
+// patience: a busy machine is none of the faults.
+func (c *turmoil) until(j *standin.Job, what string, ok func(*standin.Job) bool) {
+	c.t.Helper()
+	c.within(5*patience, j, what, ok)
+}
+
 // An excuse says what may have become of a job other than what its script says.
 type excuse string
 

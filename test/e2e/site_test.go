@@ -366,6 +366,11 @@ func (s *site) finish(j *standin.Job, want standin.State) {
 // until waits for a condition of a job.
 func (s *site) until(j *standin.Job, what string, ok func(*standin.Job) bool) {
 	s.t.Helper()
+	s.within(patience, j, what, ok)
+}
+
+func (s *site) within(patience time.Duration, j *standin.Job, what string, ok func(*standin.Job) bool) {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := j.Until(ctx, ok); err != nil {
