@@ -31,7 +31,11 @@ var lostNote = regexp.MustCompile(`\n[^\n]*WARNING: ([\d,]+) bytes of this log a
 // helper, which could write it again, is killed. The log says what is lost, to the byte.
 func TestLogRotatedAway(t *testing.T) {
 	s := start(t, options{gitlab: standin.Options{TraceInterval: time.Second}, runner: "output_limit = 200000"})
-	j := s.add(standin.JobSpec{Name: "rotated", Script: []string{"echo begun; sleep 3", tooLong}})
+	commands := []string{"echo begun; sleep 3", tooLong, "echo one; sleep 1; echo two; sleep 1; echo end"}
+	j := s.add(standin.JobSpec{
+		Name: "rotated", Script: commands,
+		Variables: []standin.Variable{{Key: "FF_TIMESTAMPS", Value: "false"}}, // as it is: what is lost may begin inside a line
+	})
 	s.until(j, "its first line", func(j *standin.Job) bool { return strings.Contains(j.Text(), "\nbegun\n") })
 	s.freeze(syscall.SIGSTOP)
 	s.ends(j, "build")
@@ -40,7 +44,7 @@ func TestLogRotatedAway(t *testing.T) {
 	s.freeze(syscall.SIGCONT)
 	s.finish(j, standin.Success)
 
-	text := section(t, j.Text(), "step_script")
+	text := section(t, string(j.Log()), "step_script")
 	at := lostNote.FindStringSubmatchIndex(text)
 	if at == nil {
 		t.Fatalf("the log says nothing of a loss; it has %d bytes, and begins with\n%s", len(text), text[:min(len(text), 2000)])
@@ -49,7 +53,7 @@ func TestLogRotatedAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := scriptSection("begun\n", "echo begun; sleep 3") + "\x1b[32;1m$ " + tooLong + "\x1b[0;m\n" + manyLines()
+	whole := scriptSection("begun\n", commands[0]) + command(commands[1]) + manyLines() + command(commands[2]) + "one\ntwo\nend\n"
 	before, behind := text[:at[0]+1], text[at[1]:]
 	if !strings.HasPrefix(whole, before) {
 		before = text[:at[0]] // the gap begins inside a line
@@ -59,6 +63,8 @@ func TestLogRotatedAway(t *testing.T) {
 	}
 	t.Logf("%d bytes of %d are lost", lost, len(whole))
 }
+
+func command(line string) string { return "\x1b[32;1m$ " + line + "\x1b[0;m\n" }
 
 func manyLines() string {
 	var b strings.Builder
