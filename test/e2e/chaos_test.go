@@ -55,10 +55,9 @@ func number(t *testing.T, variable string, otherwise int) int {
 	return n
 }
 
-const (
-	slots = 8         // of all replicas together: what two cores carry
-	ahead = 2 * slots // how many jobs GitLab has beyond that of the next fault
-)
+// slots of all replicas together: what two cores carry. GitLab has so many jobs beyond
+// that of the next fault.
+const slots = 8
 
 // A turmoil is one run of a plan.
 type turmoil struct {
@@ -165,25 +164,22 @@ func (c *turmoil) queue(n int) {
 	}
 }
 
-// await waits for a fault's moment and returns the job and the line that made it. It
-// passes over jobs that are beyond it, and returns nil when there is no other.
+// await waits for a fault's moment and returns the job and the line that made it. Of a
+// job that is beyond the line it is the next one. It returns nil when no job is left.
 func (c *turmoil) await(f chaos.Fault) (*standin.Job, int) {
-	c.queue(f.Job + ahead)
+	c.queue(f.Job + slots)
 	for n := f.Job; n < len(c.plan.Jobs); n++ {
 		c.queue(n + 1)
 		j, spec := c.jobs[n], c.plan.Jobs[n]
-		line, text := min(f.Line, spec.Lines()/2), chaos.HookBegun
-		if f.Kind == chaos.PodBefore {
-			line = 0
-		} else {
+		line, text := 0, chaos.HookBegun
+		if f.Kind != chaos.PodBefore {
+			line = max(f.Line, bytes.Count(j.Log(), []byte(spec.Name()+" line "))+1)
 			text = spec.Line(line)
 		}
-		reached := func(j *standin.Job) bool { return bytes.Contains(j.Log(), []byte(text+"\n")) }
-		switch {
-		case spec.Long(), j.State().Final(), f.Kind == chaos.PodBefore && (spec.Hook == 0 || c.scriptBegun(j)), f.Kind != chaos.PodBefore && reached(j):
+		if j.State().Final() || spec.Long() || line > spec.Lines()*3/4 || f.Kind == chaos.PodBefore && (spec.Hook == 0 || c.scriptBegun(j)) {
 			continue
 		}
-		c.until(j, text, func(j *standin.Job) bool { return reached(j) || j.State().Final() })
+		c.until(j, text, func(j *standin.Job) bool { return bytes.Contains(j.Log(), []byte(text+"\n")) || j.State().Final() })
 		if !j.State().Final() {
 			return j, line
 		}
