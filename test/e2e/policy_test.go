@@ -274,7 +274,7 @@ cache_tier = "trusted"`,
 }
 
 // labelNode labels every node until the test ends.
-func labelNode(t *testing.T, key, value string) {
+func labelNode(t testing.TB, key, value string) {
 	t.Helper()
 	ctx := context.Background()
 	nodes, err := ground.api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
