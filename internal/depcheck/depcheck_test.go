@@ -57,6 +57,7 @@ var mayImport = map[string][]string{
 	"pkg/secret":    {"pkg/job"}, // what Vaults hold of a job's secrets
 	"pkg/status":    {},
 	"pkg/trace":     {"pkg/job"},
+	"pkg/tracing":   {"pkg/cacert"}, // OpenTelemetry, and nobody else has to do with it
 
 	"pkg/executor":            {"pkg/job"},
 	"pkg/executor/relay":      {"pkg/frame", "pkg/job"},
@@ -66,6 +67,7 @@ var mayImport = map[string][]string{
 	"internal/demo":       {"internal/standin"},
 	"internal/policycase": {}, // jobs as payloads, and what a policy should say of them
 	"internal/miniotest":  {}, // a real MinIO server, for tests
+	"internal/otlptest":   {}, // a collector of traces, for tests
 	"internal/treegen":    {},
 	"internal/vaulttest":  {}, // a strict Vault, for tests
 	"test/cachebench":     {"*"},

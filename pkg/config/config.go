@@ -18,6 +18,7 @@ type Config struct {
 	ShutdownTimeout  Seconds           `toml:"shutdown_timeout"`   // how long a forced end of the process may take; 30 s, also for 0
 	ConnectionMaxAge Duration          `toml:"connection_max_age"` // after which TLS connections are opened anew; 15m, 0 or less means never
 	Labels           map[string]string `toml:"labels"`             // labels of every runner; merged into Runner.Labels
+	Tracing          Tracing           `toml:"tracing"`
 	Runners          []Runner          `toml:"runners"`
 }
 
