@@ -132,6 +132,9 @@ func (k *Kubernetes) normalize() {
 	if k.PollTimeout <= 0 {
 		k.PollTimeout = defaultPollTimeout
 	}
+	if k.CABundle.ConfigMap+k.CABundle.Secret != "" {
+		k.CABundle.Key = orElse(k.CABundle.Key, defaultCAKey)
+	}
 }
 
 func (p *Policy) normalize() {

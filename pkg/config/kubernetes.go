@@ -75,6 +75,9 @@ type Kubernetes struct {
 
 	Volumes Volumes `toml:"volumes"`
 
+	CABundle CABundle `toml:"ca_bundle"` // runnerd's own, as the proxies are
+	Proxy    Proxy    `toml:",prefix"`
+
 	// What a job may change by its variables (KUBERNETES_…_OVERWRITE and kin).
 	// Regular expressions, not anchored; "" allows nothing.
 	//

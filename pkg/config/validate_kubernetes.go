@@ -47,6 +47,8 @@ func (k *Kubernetes) validate(r *report, at string) {
 	k.HelperSecurityContext.validate(r, at+".helper_container_security_context")
 	k.ServiceSecurityContext.validate(r, at+".service_container_security_context")
 	k.validatePrivileges(r, at)
+	k.CABundle.validate(r, at+".ca_bundle")
+	k.Proxy.validate(r, at)
 }
 
 func (k *Kubernetes) validateImages(r *report, at string) {
