@@ -224,6 +224,7 @@ func planSettings(r config.Runner, build buildInfo) job.Options {
 		ArtifactUploadTimeout: r.Artifact.UploadTimeout.Duration(), ArtifactResponseTimeout: r.Artifact.ResponseHeaderTimeout.Duration(),
 		GetSourcesTimeout: r.GetSourcesTimeout.Duration(), DebugTraceDisabled: r.DebugTraceDisabled,
 	}
+	o.SharedBuildsDir = sharesBuildsDir(r)
 	if r.Executor == config.ExecutorLocal {
 		o.BuildsDir, o.SharedBuildsDir = local.BuildsDir(localRoot(r)), true
 	}

@@ -57,6 +57,7 @@ func podConfig(r config.Runner, build buildInfo) kubernetes.Config {
 		PriorityClassName: k.PriorityClassName, SchedulerName: k.SchedulerName,
 		PodLabels: k.PodLabels, PodAnnotations: k.PodAnnotations, DoNotDisrupt: k.DoNotDisrupt,
 		Permissions: kubernetes.Permissions{Patterns: k.Overwritable(), Most: k.OverwritableTo(), Namespaces: k.OverwriteNamespaces},
+		Volumes:     podVolumes(k.Volumes),
 		DNSPolicy:   k.DNSPolicy, DNSConfig: dnsConfig(k.DNSConfig), HostAliases: hostAliases(k.HostAliases),
 		PollTimeout:  k.PollTimeout.Duration(),
 		PauseOnQuota: k.PauseOnQuota, PauseOnUnschedulable: k.PauseOnUnschedulable,

@@ -28,7 +28,6 @@ func TestLoadGitLabRunnersFile(t *testing.T) {
 		`9: session_server: GitLab Runner's key has no effect here: runnerd offers no terminal in a running job`,
 		`34: runners[0].feature_flags.FF_USE_ADVANCED_POD_SPEC_CONFIGURATION: GitLab Runner's flag has no effect here: runnerd has one way of doing what it chooses; scripts still see it as a variable`,
 		`77: runners[0].kubernetes.poll_interval: GitLab Runner's key has no effect here: runnerd watches pods and does not poll them`,
-		`132: runners[0].kubernetes.volumes: GitLab Runner's key has no effect here: this version mounts no volumes of the operator's into job pods`,
 		`167: runners[0].kubernetes.pod_spec: GitLab Runner's key has no effect here: runnerd does not patch the pod's spec`,
 		`179: runners[1].docker: GitLab Runner's key has no effect here: it belongs to another executor; runnerd runs jobs on Kubernetes only`,
 		`186: runners[1].kubernetes.namespace: empty; job pods run in the namespace "default". Name another one, jobs need no access to that`,

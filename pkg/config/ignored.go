@@ -104,7 +104,6 @@ var ignoredKeys = map[string]ignored{
 	"runners.kubernetes.scripts_base_dir":                            {reason: noSharedLogs},
 	"runners.kubernetes.init_permissions_container_security_context": {reason: "the pod has no init container"},
 	"runners.kubernetes.container_lifecycle":                         {reason: "runnerd adds no lifecycle hooks"},
-	"runners.kubernetes.volumes":                                     {reason: "this version mounts no volumes of the operator's into job pods"},
 	"runners.kubernetes.pod_spec":                                    {reason: "runnerd does not patch the pod's spec"},
 	"runners.kubernetes.autoscaler":                                  {reason: noPausePods},
 	"runners.kubernetes.suspend_pvc_size":                            {reason: noSuspend},

@@ -17,7 +17,7 @@ type Kubernetes struct {
 
 	Namespace                    string         `toml:"namespace"`                       // of job pods; "default"
 	ServiceAccount               string         `toml:"service_account"`                 // of job pods; empty means the namespace's default one
-	AutomountServiceAccountToken Optional[bool] `toml:"automount_service_account_token"` // whether job pods can read its token; not set leaves it to the cluster
+	AutomountServiceAccountToken Optional[bool] `toml:"automount_service_account_token"` // whether job pods get its token; not set means no, unless there is a service_account; then the cluster decides
 
 	PollTimeout            Seconds         `toml:"poll_timeout"`                         // until the pod runs; 180 s
 	PauseOnQuota           bool            `toml:"pause_on_quota"`                       // take no job that the namespace's quota has no room for; true
@@ -40,7 +40,7 @@ type Kubernetes struct {
 	AllowedGroups                     []string `toml:"allowed_groups"`                         // gids, as allowed_users
 
 	Privileged               Optional[bool] `toml:"privileged"`                 // of build and services, never of the helper
-	AllowPrivilegeEscalation Optional[bool] `toml:"allow_privilege_escalation"` // of all containers
+	AllowPrivilegeEscalation Optional[bool] `toml:"allow_privilege_escalation"` // of all containers; not set means no, unless one is privileged or has SYS_ADMIN
 	CapAdd                   []string       `toml:"cap_add"`                    // of all containers; names without CAP_
 	CapDrop                  []string       `toml:"cap_drop"`                   // of all containers; NET_RAW is dropped as well, unless cap_add has it
 	RuntimeClassName         string         `toml:"runtime_class_name"`         // of job pods
@@ -78,7 +78,7 @@ type Kubernetes struct {
 	// Regular expressions, not anchored; "" allows nothing. OverwriteNamespaces is
 	// runnerd's own key: it watches these namespaces from its start.
 
-	OverwriteNamespaces             []string `toml:"overwrite_namespaces"` // those that a job may choose, beside namespace
+	OverwriteNamespaces             []string `toml:"overwrite_namespaces"`               // those that a job may choose, beside namespace
 	NamespaceOverwriteAllowed       string   `toml:"namespace_overwrite_allowed"`        // for KUBERNETES_NAMESPACE_OVERWRITE; a regular expression
 	ServiceAccountOverwriteAllowed  string   `toml:"service_account_overwrite_allowed"`  // for KUBERNETES_SERVICE_ACCOUNT_OVERWRITE; a regular expression
 	NodeSelectorOverwriteAllowed    string   `toml:"node_selector_overwrite_allowed"`    // for KUBERNETES_NODE_SELECTOR_…; a regular expression for key=value

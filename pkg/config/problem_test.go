@@ -160,6 +160,29 @@ func TestParseProblems(t *testing.T) {
 			},
 		},
 		{
+			name: "where volumes are mounted",
+			text: entry + "[runners.kubernetes]\nnamespace = \"ci\"\nprivileged = true\nallow_privilege_escalation = false\n" +
+				"[[runners.kubernetes.volumes.empty_dir]]\nname = \"a\"\nmount_path = \"/a\"\n" +
+				"[[runners.kubernetes.volumes.pvc]]\nname = \"a\"\nmount_path = \"/x/../a/\"\nsub_path = \"b/../c\"\n" +
+				"[[runners.kubernetes.volumes.secret]]\nname = \"s$CI\"\nmount_path = \"/runnerd/plan\"\nitems = { key = \"../x\" }\n" +
+				"[[runners.kubernetes.volumes.config_map]]\nname = \"c.d\"\nmount_path = \"/builds\"\n" +
+				"[[runners.kubernetes.volumes.host_path]]\nname = \"a\"\nmount_path = \"/usr/bin\"\n" +
+				"[[runners.kubernetes.volumes.host_path]]\nname = \"B_1\"\nmount_path = \"/v/$CI_PROJECT_ID\"\n",
+			want: []string{
+				`9: runners[0].kubernetes.allow_privilege_escalation: false does not go with privileged = true; take one of them out`,
+				`15: runners[0].kubernetes.volumes.pvc[0].mount_path: "/x/../a/": runners[0].kubernetes.volumes.empty_dir[0] is mounted there as well; give each volume a path of its own`,
+				`16: runners[0].kubernetes.volumes.pvc[0].sub_path: "b/../c" leads out of the volume; write a path below its top folder, without ".."`,
+				`18: runners[0].kubernetes.volumes.secret[0].name: "s$CI": only the name of a claim (pvc) may contain variables`,
+				`19: runners[0].kubernetes.volumes.secret[0].mount_path: "/runnerd/plan": what runnerd itself has at /runnerd could not be seen; mount the volume elsewhere`,
+				`20: runners[0].kubernetes.volumes.secret[0].items.key: "../x": write the file's path in the volume, without a leading "/" and ".."`,
+				`23: runners[0].kubernetes.volumes.config_map[0].mount_path: "/builds" is builds_dir, where jobs work, and the volume is read-only; mount it elsewhere, or take read_only out`,
+				`25: runners[0].kubernetes.volumes.host_path[0].name: "a" is the name of runners[0].kubernetes.volumes.empty_dir[0] as well; give each volume a name of its own`,
+				`26: runners[0].kubernetes.volumes.host_path[0].mount_path: "/usr/bin": what runnerd itself has at /usr/bin/runnerd-agent could not be seen; mount the volume elsewhere`,
+				`27: runners[0].kubernetes.volumes.host_path[1].host_path: missing, and mount_path has a variable; write the node's path`,
+				`28: runners[0].kubernetes.volumes.host_path[1].name: "B_1" cannot be a name in Kubernetes; write small letters, digits and dashes`,
+			},
+		},
+		{
 			name: "cache",
 			text: entry + "[runners.kubernetes]\nnamespace = \"ci\"\n[runners.cache]\nType = \"s3\"\n[runners.cache.s3]\nServerAddress = \"https://minio:9000\"\nAccessKey = \"a\"\n",
 			want: []string{

@@ -36,6 +36,25 @@ type Capabilities struct {
 
 // A Profile is a seccomp or AppArmor profile.
 type Profile struct {
-	Type             string `toml:"type"`              // RuntimeDefault, Unconfined or Localhost; "" means none is set
+	Type             string `toml:"type"`              // RuntimeDefault, Unconfined or Localhost; "": RuntimeDefault for the pod's seccomp profile, else none is set
 	LocalhostProfile string `toml:"localhost_profile"` // file or name on the node, for Localhost
+}
+
+// validatePrivileges finds settings that no API server takes together.
+func (k *Kubernetes) validatePrivileges(r *report, at string) {
+	for key, c := range map[string]ContainerSecurityContext{
+		"build_container_security_context": k.BuildSecurityContext, "service_container_security_context": k.ServiceSecurityContext,
+		"helper_container_security_context": k.HelperSecurityContext,
+	} {
+		privileged, escalation := c.Privileged.Or(k.Privileged.Or(false)), at+".allow_privilege_escalation"
+		if key == "helper_container_security_context" {
+			privileged = c.Privileged.Or(false) // the general key is not for the helper
+		}
+		if c.AllowPrivilegeEscalation.Set {
+			escalation = at + "." + key + ".allow_privilege_escalation"
+		}
+		if set := c.AllowPrivilegeEscalation.Or(k.AllowPrivilegeEscalation.Or(true)); privileged && !set {
+			r.problem(escalation, "false does not go with privileged = true; take one of them out")
+		}
+	}
 }

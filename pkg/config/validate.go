@@ -64,6 +64,7 @@ func (r *Runner) validate(rep *report, at string) {
 	validateFlags(rep, at+".feature_flags", r.FeatureFlags)
 	if r.Executor == ExecutorKubernetes {
 		r.Kubernetes.validate(rep, at+".kubernetes")
+		r.Kubernetes.Volumes.validate(rep, at+".kubernetes.volumes", r.BuildsDir)
 	}
 	r.Cache.validate(rep, at+".cache")
 	r.Secrets.validate(rep, at+".secrets")

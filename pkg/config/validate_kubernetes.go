@@ -54,7 +54,7 @@ func (k *Kubernetes) validate(r *report, at string) {
 	k.BuildSecurityContext.validate(r, at+".build_container_security_context")
 	k.HelperSecurityContext.validate(r, at+".helper_container_security_context")
 	k.ServiceSecurityContext.validate(r, at+".service_container_security_context")
-	k.Volumes.validate(r, at+".volumes")
+	k.validatePrivileges(r, at)
 }
 
 func (k *Kubernetes) validateImages(r *report, at string) {

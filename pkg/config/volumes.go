@@ -1,6 +1,8 @@
 package config
 
-// Volumes are mounted into the helper and build containers of every job.
+// Volumes are mounted into all containers of every job. Their kinds and keys are
+// GitLab Runner's. Of one and the same volume there may be several entries, with
+// paths of their own.
 type Volumes struct {
 	HostPaths  []HostPathVolume  `toml:"host_path"`
 	PVCs       []PVCVolume       `toml:"pvc"`
@@ -14,8 +16,8 @@ type Volumes struct {
 // A Mount is what volumes of all kinds have.
 type Mount struct {
 	Name      string `toml:"name"`       // of the volume, and of what it mounts where that has a name
-	MountPath string `toml:"mount_path"` // absolute path in the containers
-	SubPath   string `toml:"sub_path"`   // what of the volume is mounted; empty means all
+	MountPath string `toml:"mount_path"` // absolute, may contain variables; that of builds_dir: jobs work in the volume
+	SubPath   string `toml:"sub_path"`   // below the volume's top folder, may contain variables
 }
 
 // A HostPathVolume is a path of the node.

@@ -25,9 +25,9 @@ type Config struct {
 	UseServiceAccountImagePullSecrets bool
 
 	ServiceAccount               string
-	AutomountServiceAccountToken *bool
+	AutomountServiceAccountToken *bool // nil: no token, unless an account is chosen by name
 
-	Build, Helper, Service ResourceList // of each container
+	Build, Helper, Service ResourceList // of each container; little is requested where nothing is said
 	Pod                    ResourceList // of the whole pod; CPU and memory only
 
 	// Classes are what a job's Placement may choose for the build container by
@@ -35,11 +35,11 @@ type Config struct {
 	Classes map[string]ResourceList
 
 	Privileged               *bool    // build and services; never the helper
-	AllowPrivilegeEscalation *bool    // all containers
+	AllowPrivilegeEscalation *bool    // all containers; nil: no, unless they are privileged
 	CapAdd, CapDrop          []string // all containers; NET_RAW is dropped unless added
 	RuntimeClassName         string
-	PodSecurityContext       *corev1.PodSecurityContext
-	BuildSecurityContext     *corev1.SecurityContext // what it sets beats the fields above
+	PodSecurityContext       *corev1.PodSecurityContext // the seccomp profile is RuntimeDefault where nothing is said
+	BuildSecurityContext     *corev1.SecurityContext    // what it sets beats the fields above
 	HelperSecurityContext    *corev1.SecurityContext
 	ServiceSecurityContext   *corev1.SecurityContext
 
@@ -53,6 +53,8 @@ type Config struct {
 	DoNotDisrupt      bool              // autoscalers of nodes are to leave the pods where they are
 
 	Permissions Permissions // what a job's variables may change
+
+	Volumes []Volume // the operator's, in all containers
 
 	DNSPolicy   string // none, default, cluster-first, cluster-first-with-host-net
 	DNSConfig   *corev1.PodDNSConfig

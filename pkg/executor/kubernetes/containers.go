@@ -44,7 +44,6 @@ func (e *Executor) helperContainer(plan *job.Plan, policy corev1.PullPolicy, res
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: volumeShare, MountPath: shareDir},
 			{Name: volumeMemory, MountPath: memoryDir},
-			buildsMount(plan),
 			{Name: volumeControl, MountPath: controlDir, ReadOnly: true},
 			{Name: volumeHelperPlan, MountPath: planDir, ReadOnly: true},
 		},
@@ -74,7 +73,6 @@ func (e *Executor) buildContainer(plan *job.Plan, policy corev1.PullPolicy, reso
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: volumeShare, MountPath: shareDir},
 			{Name: volumeMemory, MountPath: memoryDir},
-			buildsMount(plan),
 			{Name: volumeBuildPlan, MountPath: planDir, ReadOnly: true},
 		},
 	}, nil
@@ -122,7 +120,6 @@ func (e *Executor) serviceContainer(plan *job.Plan, i int, policy corev1.PullPol
 		Env:             env,
 		Resources:       resources,
 		SecurityContext: sc,
-		VolumeMounts:    []corev1.VolumeMount{buildsMount(plan)},
 	}, nil
 }
 
@@ -142,14 +139,6 @@ func serviceNames(plan *job.Plan) []string {
 		names = append(names, name)
 	}
 	return names[own:]
-}
-
-func buildsMount(plan *job.Plan) corev1.VolumeMount {
-	dir := plan.Helper.BuildsDir
-	if dir == "" {
-		dir = "/builds"
-	}
-	return corev1.VolumeMount{Name: volumeBuilds, MountPath: dir}
 }
 
 // environment is what the pod spec shows of the job's variables: those that

@@ -82,9 +82,9 @@ func TestOverwrites(t *testing.T) {
 		{
 			name: "no permission, no overwrite", ask: overwrites("ephemeral_storage_limit", "1Gi", "helper_cpu_request", "64"),
 			read: func(p *corev1.Pod) any {
-				return len(p.Spec.Containers[0].Resources.Requests) + len(p.Spec.Containers[1].Resources.Limits)
+				return []string{quantity(p.Spec.Containers[0].Resources.Requests, "cpu"), quantity(p.Spec.Containers[1].Resources.Limits, "ephemeral-storage")}
 			},
-			want: 1, notes: []string{},
+			want: []string{"10m", ""}, notes: []string{},
 		},
 		{
 			name: "service account", ask: overwrites("service_account", "ci-deploy"),

@@ -104,8 +104,8 @@ func TestPlacement(t *testing.T) {
 				if diff := cmp.Diff(tt.want, got); diff != "" {
 					t.Errorf("pod (-want +got):\n%s", diff)
 				}
-				if spec.Containers[0].Resources.Requests != nil {
-					t.Errorf("the helper's resources are %v", spec.Containers[0].Resources)
+				if got := quantity(spec.Containers[0].Resources.Requests, "cpu"); got != "10m" {
+					t.Errorf("the helper requests %q of CPU, want what it does of every pod", got)
 				}
 			})
 		})

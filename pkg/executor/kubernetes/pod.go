@@ -46,20 +46,28 @@ func (e *Executor) pod(plan *job.Plan, wished *wishes, policies *policyList, att
 		return nil, err
 	}
 
+	own, err := e.mounts(plan)
+	if err != nil {
+		return nil, err
+	}
+	for i := range containers {
+		containers[i].VolumeMounts = append(containers[i].VolumeMounts, own.at...)
+	}
+
 	noLinks := false
 	pod := &corev1.Pod{
 		ObjectMeta: e.metadata(plan, wished, podName(e.id, plan, attempt)),
 		Spec: corev1.PodSpec{
 			Containers:                    containers,
-			Volumes:                       volumes(secretName(e.id, plan), plan),
+			Volumes:                       append(volumes(secretName(e.id, plan), plan), own.volumes...),
 			RestartPolicy:                 corev1.RestartPolicyNever,
 			ActiveDeadlineSeconds:         seconds(plan.Timeout + e.cfg.PollTimeout + deadlineSlack + e.cfg.KeepFailedPods),
 			TerminationGracePeriodSeconds: seconds(e.cfg.TerminationGracePeriod),
 			EnableServiceLinks:            &noLinks,
 			ServiceAccountName:            where.serviceAccount,
-			AutomountServiceAccountToken:  e.cfg.AutomountServiceAccountToken,
+			AutomountServiceAccountToken:  e.cfg.automount(where.serviceAccount),
 			ImagePullSecrets:              e.imagePullSecrets(plan),
-			SecurityContext:               e.cfg.PodSecurityContext.DeepCopy(),
+			SecurityContext:               podSecurity(e.cfg.PodSecurityContext),
 			NodeSelector:                  where.nodeSelector,
 			Tolerations:                   where.tolerations,
 			Affinity:                      e.cfg.Affinity,
@@ -80,6 +88,7 @@ func (e *Executor) pod(plan *job.Plan, wished *wishes, policies *policyList, att
 	if len(whole.Requests)+len(whole.Limits) > 0 {
 		pod.Spec.Resources = whole.DeepCopy()
 	}
+	requestLittle(&pod.Spec)
 	return pod, nil
 }
 

@@ -80,6 +80,7 @@ func TestPods(t *testing.T) {
 			HostAliases: []corev1.HostAlias{{IP: "10.1.2.3", Hostnames: []string{"mirror"}}},
 			PollTimeout: 5 * time.Minute, TerminationGracePeriod: 90 * time.Second,
 		}},
+		{name: "volumes", plan: mountPlan(), cfg: kubernetes.Config{Volumes: everyVolume()}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -235,6 +235,7 @@ func usualPod(s *settings) *corev1.Pod {
 	if len(s.pod.Requests)+len(s.pod.Limits) > 0 {
 		pod.Spec.Resources = s.pod.DeepCopy()
 	}
+	requestLittle(&pod.Spec)
 	return pod
 }
 

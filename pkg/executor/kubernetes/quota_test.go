@@ -29,7 +29,7 @@ func TestLacking(t *testing.T) {
 	})
 	whole := pod.DeepCopy()
 	whole.Spec.Resources = &corev1.ResourceRequirements{Requests: list("cpu", "2")}
-	plain := usualPod(&settings{})
+	plain := &corev1.Pod{Spec: corev1.PodSpec{ActiveDeadlineSeconds: pod.Spec.ActiveDeadlineSeconds, Containers: []corev1.Container{{Name: containerBuild}}}}
 	always := corev1.ContainerRestartPolicyAlways
 	mesh := pod.DeepCopy()
 	mesh.Spec.InitContainers = []corev1.Container{{RestartPolicy: &always, Resources: corev1.ResourceRequirements{Requests: list("cpu", "500m")}}}

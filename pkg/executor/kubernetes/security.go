@@ -27,6 +27,9 @@ func (s *settings) security(base *corev1.SecurityContext, privileged *bool) *cor
 	if sc.Capabilities == nil {
 		sc.Capabilities = capabilities(s.CapAdd, s.CapDrop)
 	}
+	if sc.AllowPrivilegeEscalation == nil {
+		sc.AllowPrivilegeEscalation = mayEscalate(sc)
+	}
 	return sc
 }
 

@@ -9,11 +9,11 @@ import (
 
 // Where the agent's files lie in the containers.
 const (
-	agentPath  = "/usr/bin/runnerd-agent" // in the helper image
-	shareDir   = "/runnerd/share"
-	planDir    = "/runnerd/plan"
-	controlDir = "/runnerd/control"
-	memoryDir  = "/runnerd/temp"
+	agentPath  = job.AgentPath // in the helper image
+	shareDir   = job.PodDir + "/share"
+	planDir    = job.PodDir + "/plan"
+	controlDir = job.PodDir + "/control"
+	memoryDir  = job.PodDir + "/temp"
 )
 
 // Names of the pod's volumes.
@@ -26,13 +26,11 @@ const (
 	volumeBuildPlan  = "runnerd-build-plan"
 )
 
-// volumes are the pod's volumes. Helper and build each see their part of the
+// volumes are runnerd's own in the pod. Helper and build each see their part of the
 // plan only: the helper's holds upload URLs and the git password.
 func volumes(secret string, plan *job.Plan) []corev1.Volume {
-	empty := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 	return []corev1.Volume{
-		{Name: volumeShare, VolumeSource: empty},
-		{Name: volumeBuilds, VolumeSource: empty},
+		{Name: volumeShare, VolumeSource: emptyDir()},
 		{Name: volumeMemory, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
 			Medium: corev1.StorageMediumMemory, SizeLimit: memorySize(plan),
 		}}},
@@ -42,6 +40,10 @@ func volumes(secret string, plan *job.Plan) []corev1.Volume {
 		planVolume(volumeHelperPlan, secret, job.HelperPlanFile),
 		planVolume(volumeBuildPlan, secret, job.BuildPlanFile),
 	}
+}
+
+func emptyDir() corev1.VolumeSource {
+	return corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
 }
 
 func controlFiles(plan *job.Plan) []corev1.DownwardAPIVolumeFile {
