@@ -90,9 +90,9 @@ type Kubernetes struct {
 // Resources are quantities of one container, as Kubernetes writes them. The
 // …Max fields bound what a job may ask for by its variables; "" allows nothing.
 type Resources struct {
-	CPURequest              string `toml:"cpu_request"`               // "500m"
+	CPURequest              string `toml:"cpu_request"`               // "500m"; where neither it nor a limit is given: 50m for the build container, 10m for the others
 	CPULimit                string `toml:"cpu_limit"`                 // "2"
-	MemoryRequest           string `toml:"memory_request"`            // "512Mi"
+	MemoryRequest           string `toml:"memory_request"`            // "512Mi"; where neither it nor a limit is given: 128Mi for the build container, 32Mi for the others
 	MemoryLimit             string `toml:"memory_limit"`              // "2Gi"
 	EphemeralStorageRequest string `toml:"ephemeral_storage_request"` // "2Gi"
 	EphemeralStorageLimit   string `toml:"ephemeral_storage_limit"`   // "10Gi"
