@@ -126,9 +126,11 @@ func (s *Server) appendLog(c *call, j *Job, first int64) answer {
 	return j.with(plain(http.StatusAccepted)).with("Range", fmt.Sprintf("0-%d", length))
 }
 
-// wrongOffset answers a PATCH that does not begin where the log ends (14.23).
+// wrongOffset answers a PATCH that does not begin where the log ends (14.23). A
+// client on another host than before is another replica: it was told nothing.
 func (s *Server) wrongOffset(c *call, j *Job, first, length int64) answer {
-	if !j.told.unsure && !j.told.restarted {
+	another := j.told.host != "" && j.told.host != c.host()
+	if !j.told.unsure && !j.told.restarted && !another {
 		s.violate(c, "14.23", "PATCH at offset %d, the client was told %d", first, length)
 	}
 	if first < length {

@@ -83,8 +83,13 @@ func (r *Runner) Wait() {
 // acknowledgeTimeout bounds the first word to GitLab about a job.
 const acknowledgeTimeout = 10 * time.Second
 
-// removeTimeout bounds the clean-up behind a job.
-const removeTimeout = time.Minute
+const (
+	// removeTimeout bounds the clean-up behind a job.
+	removeTimeout = time.Minute
+	// lastAnswer is how long GitLab has to answer when a job's result could as well be
+	// left to the next process.
+	lastAnswer = 3 * time.Second
+)
 
 // Handle takes j to its end. It blocks until GitLab has the job's log and
 // result, or does not want them, and, unless RemoveLater is set, nothing of the
@@ -140,7 +145,9 @@ func (r *Runner) finish(ctx, report context.Context, a *attempt, run func() (*jo
 
 	outcome, err := run()
 	if err == nil && outcome != nil {
+		letGo := context.AfterFunc(ctx, func() { a.leaveResult(ctx, report) })
 		err = a.report(report, *outcome)
+		letGo()
 	}
 	a.stop() // the trace has nothing left to send
 	if errors.Is(err, executor.ErrDetached) || err != nil && a.detaching(ctx) {
@@ -154,6 +161,22 @@ func (r *Runner) finish(ctx, report context.Context, a *attempt, run func() (*jo
 		return
 	}
 	a.remove(report)
+}
+
+// leaveResult ends the report of a job that another process can make, a moment after
+// this one is told to end: a GitLab that answers has it by then, and one that is away
+// would hold up the process for nothing.
+func (a *attempt) leaveResult(process, report context.Context) {
+	if !a.detaching(process) {
+		return
+	}
+	timer := time.NewTimer(lastAnswer)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		a.stop()
+	case <-report.Done():
+	}
 }
 
 // acknowledge tells GitLab that the job runs. A GitLab that is busy is not

@@ -24,6 +24,7 @@ import (
 // TestPrometheus: a real Prometheus scrapes the daemon and finds the job, and
 // promtool has nothing to say about the metrics.
 func TestPrometheus(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	s.finish(s.add(standin.JobSpec{Name: "counted", Script: []string{"exit 3"}}), standin.Failed)
 

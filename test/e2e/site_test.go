@@ -52,6 +52,7 @@ type site struct {
 type options struct {
 	gitlab     standin.Options
 	concurrent int
+	process    string               // lines at the top of the config
 	runner     string               // lines for [[runners]]
 	kubernetes string               // lines for [runners.kubernetes]
 	policy     string               // lines for [runners.policy]
@@ -136,6 +137,7 @@ func (s *site) writeConfig(o options) {
 	text := fmt.Sprintf(`concurrent = %d
 check_interval = 1
 log_format = "json"
+%s
 
 [[runners]]
 name = "e2e"
@@ -152,7 +154,7 @@ helper_image = %q
 [runners.policy]
 %s
 %s
-`, o.concurrent, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), s.caFile(dir)+buildsDir(dir, o)+o.runner, s.namespace, s.binaries.helper, o.kubernetes, o.policy, o.cache)
+`, o.concurrent, o.process, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), s.caFile(dir)+buildsDir(dir, o)+o.runner, s.namespace, s.binaries.helper, o.kubernetes, o.policy, o.cache)
 	if o.more != nil {
 		text += o.more(s)
 	}

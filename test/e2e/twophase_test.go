@@ -43,6 +43,7 @@ func (s *site) unplaced(j *standin.Job) (pod *corev1.Pod) {
 // TestTwoPhase: a job is pending until its pod has a node, for longer than GitLab
 // waits for a word; what was said meanwhile stands in its log.
 func TestTwoPhase(t *testing.T) {
+	t.Parallel()
 	s := start(t, twoPhase(20*time.Second, ""))
 	j := s.add(standin.JobSpec{Name: "held", Script: []string{"echo the script runs"}})
 	begun := s.unplaced(j).CreationTimestamp
@@ -58,6 +59,7 @@ func TestTwoPhase(t *testing.T) {
 // TestTwoPhaseGiveBack: a job that finds no room within poll_timeout is GitLab's
 // again, and its retry is taken when there is room.
 func TestTwoPhaseGiveBack(t *testing.T) {
+	t.Parallel()
 	t.Run("unschedulable", func(t *testing.T) {
 		giveBack(t, func(*site) (allow func()) { return func() { place(t) } })
 	})
@@ -91,6 +93,7 @@ func giveBack(t *testing.T, forbid func(*site) (allow func())) {
 
 // TestTwoPhaseCancel: a job that is canceled while it is pending leaves nothing.
 func TestTwoPhaseCancel(t *testing.T) {
+	t.Parallel()
 	s := start(t, twoPhase(0, ""))
 	j := s.add(standin.JobSpec{Name: "canceled", Script: []string{"echo the script runs"}})
 	pod := s.unplaced(j)
@@ -102,6 +105,7 @@ func TestTwoPhaseCancel(t *testing.T) {
 // TestTwoPhaseOfAnother: a job that GitLab has given to another manager is dropped
 // without a word, and its pod goes.
 func TestTwoPhaseOfAnother(t *testing.T) {
+	t.Parallel()
 	s := start(t, twoPhase(15*time.Second, ""))
 	j := s.add(standin.JobSpec{Name: "another's", Script: []string{"echo the script runs"}})
 	pod := s.unplaced(j)
@@ -115,6 +119,7 @@ func TestTwoPhaseOfAnother(t *testing.T) {
 // TestTwoPhaseKill: the next daemon goes on with a job that is pending, unless GitLab
 // has it again.
 func TestTwoPhaseKill(t *testing.T) {
+	t.Parallel()
 	for _, late := range []bool{false, true} {
 		t.Run(map[bool]string{false: "in time", true: "too late"}[late], func(t *testing.T) {
 			ttl := time.Minute
@@ -157,6 +162,7 @@ func (s *site) terminate() {
 
 // TestTwoPhaseStop: a daemon that is stopped before a job has a record gives it back.
 func TestTwoPhaseStop(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		gitlab: standin.Options{TwoPhase: true, TwoPhaseTTL: 15 * time.Second},
 		runner: "two_phase = \"auto\"\nproject_limit = 1",
@@ -180,6 +186,7 @@ func TestTwoPhaseStop(t *testing.T) {
 // TestGitLabWithoutTwoPhase: it is asked once, and its jobs run from the moment that
 // they are taken.
 func TestGitLabWithoutTwoPhase(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{gitlab: standin.Options{Allow: []string{"14.14"}}, runner: `two_phase = "auto"`})
 	for _, name := range []string{"first", "second"} {
 		s.finish(s.add(standin.JobSpec{Name: name, Script: []string{"echo the script runs"}}), standin.Success)

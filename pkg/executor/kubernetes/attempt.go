@@ -42,8 +42,8 @@ type attempt struct {
 	noted       string               // what the job was last told that it waits for
 	noteAt      time.Time            // when a wait is worth a note
 	troubles    map[string]time.Time // when a trouble that can heal was first seen, by container
-	buildEnded  time.Time            // when the build container was first seen to have ended
-	buildHeard  int64                // the next frame then
+	afterBuild  quiet                // since the build container has ended
+	afterHelper quiet                // since the helper has
 	repeatSince time.Time            // since when a log that is repeated brings nothing
 	repeatHeard int64                // the next frame then
 	canceled    bool                 // somebody asked for it
@@ -51,12 +51,9 @@ type attempt struct {
 	answered    bool                 // the helper has seen the cancel
 	gaveUp      bool                 // it has not: the pod was deleted for the cancel's sake
 	deleteUntil time.Time            // when a pod that is being deleted must be over
-	silentSince time.Time            // since when an ended helper brings nothing
-	hungUp      bool                 // its stream was replaced for that
 	readToEnd   bool                 // the helper is over, and all of its log was read
 	stopped     bool                 // the helper said that the cluster wants the pod gone
 	unbegun     bool                 // and that no script had begun
-	heard       int64                // the next frame then
 }
 
 func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *attempt {
