@@ -80,7 +80,7 @@ var documented = map[string]string{
 	"mc ilm rule ls ci/runnerd-cache":           needsOther,
 	"helm install runnerd deploy/chart --namespace runnerd --create-namespace --set gitlabUrl=https://gitlab.example.com --set runnerToken=glrt-…": needsOther + "; deploy's tests render the chart by Helm's library",
 
-	"make build": byCI, "make test-unit": byCI, "make test": byCI, "make chaos": byCI, "make soak": byCI, "make bench-cache": byCI, "make lint fmt": byCI,
+	"make build": byCI, "make test-unit": byCI, "make test": byCI, "make chaos": byCI, "make soak": byCI, "make bench-cache": byCI, "make lint fmt": byCI, "make docs": "its tests are this package's",
 }
 
 // TestDocumentedCommands: every command of README.md, CONTRIBUTING.md and docs/ works,

@@ -3,7 +3,8 @@ package main
 import (
 	"bytes"
 	"os"
-	"strings"
+	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -30,22 +31,14 @@ func TestMigrate(t *testing.T) {
 // lint runs config lint on a file called config.toml.
 func lint(t *testing.T, config string) (out, said string, code int) {
 	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chdir(t.TempDir()); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := os.Chdir(dir); err != nil {
-			t.Fatal(err)
-		}
-	}()
-	if err := os.WriteFile("config.toml", []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	c := exec.CommandContext(t.Context(), "runnerd", "config", "lint", "config.toml")
 	var stdout, stderr bytes.Buffer
-	code = run(t.Context(), []string{"config", "lint", "config.toml"}, nil, &stdout, &stderr)
-	return stdout.String(), strings.TrimPrefix(stderr.String(), "\n"), code
+	c.Dir, c.Stdout, c.Stderr = t.TempDir(), &stdout, &stderr
+	if err := os.WriteFile(filepath.Join(c.Dir, "config.toml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Run(); c.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return stdout.String(), stderr.String(), c.ProcessState.ExitCode()
 }
