@@ -23,7 +23,7 @@ func (h *helper) giveProject() error {
 		}
 		return os.Lchown(path, h.build.UID, h.build.GID)
 	}
-	if me != 0 {
+	if !h.mayGive() {
 		h.log.Warn(fmt.Sprintf("the helper runs as user %d and the build container as user %d: the project's files become writable for everybody", me, h.build.UID))
 		change = openToAll
 	}
@@ -45,6 +45,21 @@ func (h *helper) giveProject() error {
 		}
 	}
 	return nil
+}
+
+// mayGive reports whether the helper can make the build container's user the owner
+// of a file. Root cannot where its container lacks the capability CHOWN.
+func (h *helper) mayGive() bool {
+	if os.Geteuid() != 0 {
+		return false
+	}
+	probe, err := os.CreateTemp(h.private, "owner-")
+	if err != nil {
+		return true // what is wrong is told by what is tried next
+	}
+	defer os.Remove(probe.Name())
+	defer probe.Close()
+	return !errors.Is(probe.Chown(h.build.UID, h.build.GID), fs.ErrPermission)
 }
 
 // openToAll gives everybody what the owner may do. Files of others stay.
@@ -75,14 +90,11 @@ func walk(dir string, change func(string, fs.FileInfo) error) error {
 
 // give hands one file to the build container's user.
 func (h *helper) give(file *os.File) error {
-	switch os.Geteuid() {
-	case h.build.UID:
+	switch {
+	case h.build.UID == os.Geteuid(), h.build.UID == 0:
 		return nil
-	case 0:
+	case h.mayGive():
 		return file.Chown(h.build.UID, h.build.GID)
-	}
-	if h.build.UID == 0 {
-		return nil
 	}
 	return file.Chmod(0o666)
 }

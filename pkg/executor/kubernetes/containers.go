@@ -30,7 +30,7 @@ exec ` + shareDir + `/bin/runnerd-agent build --plan ` + planDir + `/` + job.Bui
 // helperContainer has no variables of the job in its environment: the plan
 // names those that its programs shall see, and a user's LD_PRELOAD must not
 // reach a container that holds upload URLs.
-func (e *Executor) helperContainer(plan *job.Plan, policy corev1.PullPolicy, resources corev1.ResourceRequirements) corev1.Container {
+func (e *Executor) helperContainer(policy corev1.PullPolicy, resources corev1.ResourceRequirements) corev1.Container {
 	return corev1.Container{
 		Name:            containerHelper,
 		Image:           e.cfg.HelperImage,

@@ -292,6 +292,7 @@ func TestBuildContainerKilledForMemory(t *testing.T) {
 		r := start(t, newCluster(t), kubernetes.Config{Build: kubernetes.ResourceList{MemoryLimit: "64Mi"}}, simplePlan())
 		log := r.start()
 		log.write("begun\n")
+		time.Sleep(time.Second)
 		r.update(func(p *corev1.Pod) {
 			setStatus(p, "build", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}})
 		})

@@ -28,7 +28,7 @@ func (e *Executor) pod(plan *job.Plan, wished *wishes, policies *policyList, att
 	if err != nil {
 		return nil, err
 	}
-	containers := []corev1.Container{e.helperContainer(plan, policies.policy(containerHelper), helper)}
+	containers := []corev1.Container{e.helperContainer(policies.policy(containerHelper), helper)}
 	for i, name := range serviceNames(plan) {
 		resources, err := over(e.cfg.service, servicePrefix, wished.amounts, wished.services[i])
 		if err != nil {
