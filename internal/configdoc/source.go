@@ -21,8 +21,11 @@ type source struct {
 // readSource reads the Go files in dir, without its tests.
 func readSource(dir string) (*source, error) {
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil || len(files) == 0 {
-		return nil, fmt.Errorf("%s: no Go files (%v)", dir, err)
+	if err != nil {
+		return nil, err
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s: no Go files", dir)
 	}
 	s := &source{
 		types: map[string]string{}, fields: map[string]map[string]string{},

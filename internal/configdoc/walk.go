@@ -33,8 +33,10 @@ type row struct {
 func walk(s *source, at *config.Config) []table {
 	w := walker{source: s, index: map[reflect.Type]int{}}
 	w.add("", "", reflect.ValueOf(*at))
-	for i := 0; i < len(w.queue); i++ { // grows meanwhile
-		w.fill(w.queue[i])
+	for len(w.queue) > 0 {
+		next := w.queue[0]
+		w.queue = w.queue[1:]
+		w.fill(next) // which may add to the queue
 	}
 	return w.tables
 }
