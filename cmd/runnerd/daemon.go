@@ -40,7 +40,9 @@ type daemon struct {
 	process  *metrics.Process
 	jobs     *metrics.Jobs
 	backlog  *metrics.Backlog
+	logs     *metrics.Logs
 	gitlab   *gitlab.Metrics
+	cluster  *kubernetes.Metrics
 	polling  *poller.Metrics
 	caches   *cache.Metrics
 	policy   *metrics.Policy
@@ -79,15 +81,23 @@ func newDaemon(build buildInfo, path, agent string, c *config.Config, log *zap.L
 		registry: prometheus.NewRegistry(), slots: poller.NewSlots(c.Concurrent),
 		budget: trace.NewBudget(keepAlives), status: &status.Status{}, claims: kubernetes.NewClaims(),
 	}
-	d.process = metrics.NewProcess(d.registry, metrics.Build{Name: product, Version: build.Version, Revision: build.Revision, BuiltAt: build.Built})
-	d.jobs = metrics.NewJobs(d.registry)
-	d.backlog = metrics.NewBacklog(d.registry)
-	d.gitlab = gitlab.NewMetrics(d.registry)
-	d.caches = cache.NewMetrics(d.registry)
-	d.policy = metrics.NewPolicy(d.registry)
-	d.polling = poller.NewMetrics(d.registry, d.slots)
+	d.count(d.registry)
+	d.log = log.WithOptions(zap.Hooks(d.process.Logged))
 	d.enter(metrics.Starting)
 	return d, nil
+}
+
+// count makes all metrics and registers them with reg.
+func (d *daemon) count(reg prometheus.Registerer) {
+	d.process = metrics.NewProcess(reg, metrics.Build{Name: product, Version: d.build.Version, Revision: d.build.Revision, BuiltAt: d.build.Built})
+	d.jobs = metrics.NewJobs(reg)
+	d.backlog = metrics.NewBacklog(reg)
+	d.logs = metrics.NewLogs(reg)
+	d.gitlab = gitlab.NewMetrics(reg)
+	d.cluster = kubernetes.NewMetrics(reg)
+	d.caches = cache.NewMetrics(reg)
+	d.policy = metrics.NewPolicy(reg)
+	d.polling = poller.NewMetrics(reg, d.slots)
 }
 
 func (d *daemon) enter(state string) {
@@ -177,6 +187,6 @@ func (d *daemon) serve(ctx context.Context, served chan<- error) error {
 		return err
 	}
 	d.log.Info("serving metrics and health", zap.String("address", listener.Addr().String()))
-	go func() { served <- status.Serve(ctx, listener, d.status.Handler(d.registry)) }()
+	go func() { served <- status.Serve(ctx, listener, d.status.Handler(d.registry, d.config.Pprof)) }()
 	return nil
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"time"
-
 	"github.com/runnerd/runnerd/pkg/job"
 	"github.com/runnerd/runnerd/pkg/lifecycle"
 	"github.com/runnerd/runnerd/pkg/metrics"
@@ -10,13 +8,21 @@ import (
 )
 
 // observe counts a job and lists it among the running ones.
-func (d *daemon) observe(id metrics.Runner, j *job.Job) lifecycle.Observer {
+func (d *daemon) observe(id metrics.Runner, executor string, b lifecycle.Beginning) lifecycle.Observer {
+	j := b.Job
 	o := &observer{
 		metrics: d.jobs.Start(id, metrics.Received{
+			At: b.Received, Adopted: b.Adopted, Executor: executor,
 			QueueTime: j.QueueTime, QueueSize: j.QueueSize, QueueDepth: j.QueueDepth, ProjectJobsRunning: j.ProjectJobsRunning,
 		}),
 		status: d.status,
-		shown:  status.Job{ID: j.ID, URL: job.Value(j.Variables, "CI_JOB_URL"), Stage: "prepare_executor", Started: time.Now()},
+		shown:  status.Job{ID: j.ID, URL: job.Value(j.Variables, "CI_JOB_URL"), Stage: lifecycle.PhasePrepare, Started: b.Received},
+	}
+	switch {
+	case b.Problem != nil:
+		o.metrics.Inputs(b.Problem.Kind)
+	case b.Inputs:
+		o.metrics.Inputs("")
 	}
 	d.status.Put(o.shown)
 	return o
@@ -34,9 +40,15 @@ func (o *observer) Stage(name string) {
 	o.status.Put(o.shown)
 }
 
+func (o *observer) Phase(p lifecycle.Phase) {
+	if !p.Repeated { // the process before has counted it
+		o.metrics.Phase(p.Name, p.To.Sub(p.From))
+	}
+}
+
 func (o *observer) Remade() { o.metrics.Remade() }
 
-func (o *observer) Adopted() { o.metrics.Adopted() }
+func (o *observer) Lost(bytes int64) { o.metrics.Lost(bytes) }
 
 func (o *observer) Leave() {
 	o.metrics.Leave()

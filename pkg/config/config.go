@@ -14,6 +14,7 @@ type Config struct {
 	LogLevel         string            `toml:"log_level"`          // panic, fatal, error, warning, info or debug; "info"
 	LogFormat        string            `toml:"log_format"`         // runner, text or json; "runner"
 	ListenAddress    string            `toml:"listen_address"`     // host:port of metrics and health; "" means off, the port is 9252 unless given
+	Pprof            bool              `toml:"pprof"`              // serve Go's profiles there, too, to everybody who reaches it; false
 	ShutdownTimeout  Seconds           `toml:"shutdown_timeout"`   // how long a forced end of the process may take; 30 s, also for 0
 	ConnectionMaxAge Duration          `toml:"connection_max_age"` // after which TLS connections are opened anew; 15m, 0 or less means never
 	Labels           map[string]string `toml:"labels"`             // labels of every runner

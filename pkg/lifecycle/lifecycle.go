@@ -27,7 +27,7 @@ type Options struct {
 	Caches   *cache.Cache     // nil: there is no store
 	Secrets  *secret.Resolver // for jobs with secrets:
 	Trace    trace.Options    // Job, Debug and Log are set for each job
-	Observe  func(*job.Job) Observer
+	Observe  func(Beginning) Observer
 	Log      *zap.Logger
 
 	// RemoveLater lets go of a job's slot before what the executor made is
@@ -45,17 +45,6 @@ type Options struct {
 	// ReportTimeout is how long the end of a job may take to reach GitLab when
 	// the process has been asked to stop.
 	ReportTimeout time.Duration
-}
-
-// An Observer is told where a job is; it counts. Its methods are not called
-// concurrently.
-type Observer interface {
-	Stage(name string)
-	Remade()                  // what the job ran in was lost before its script began, and is made anew
-	Adopted()                 // another process has begun the job
-	Finish(reason job.Reason) // the reason as runnerd sees it; empty for success
-	Leave()                   // instead of Finish: another process goes on with the job
-	GaveBack(why string)      // instead of Finish: GitLab has the job again, for a reason as in executor.FullError, or "stop"
 }
 
 // A Runner runs the jobs of one [[runners]] entry. It is safe for concurrent use.
@@ -128,7 +117,9 @@ func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 	}
 	log.Info("job received", zap.String("name", j.Name), zap.String("project_path", j.ProjectPath), zap.Duration("queued", j.QueueTime))
 
-	a.observer = r.Observe(j)
+	begin := Beginning{Job: j, Received: a.received, Inputs: job.UsesInputs(j, a.options)}
+	_ = errors.As(planErr, &begin.Problem)
+	a.observer = r.Observe(begin)
 	r.finish(ctx, report, a, func() (*job.Outcome, error) { return a.run(ctx, planErr, verdict) })
 }
 
@@ -145,8 +136,11 @@ func (r *Runner) finish(ctx, report context.Context, a *attempt, run func() (*jo
 
 	outcome, err := run()
 	if err == nil && outcome != nil {
+		ended := time.Now()
 		letGo := context.AfterFunc(ctx, func() { a.leaveResult(ctx, report) })
-		err = a.report(report, *outcome)
+		if err = a.report(report, *outcome); err == nil {
+			a.timed(PhaseReport, ended)
+		}
 		letGo()
 	}
 	a.stop() // the trace has nothing left to send

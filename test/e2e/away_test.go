@@ -194,7 +194,7 @@ func scriptEnded(pod *corev1.Pod) bool {
 // leave to one another is delivered when it is back.
 func TestGitLabAwayAcrossRestarts(t *testing.T) {
 	t.Parallel()
-	k := &killed{site: start(t, options{process: "shutdown_timeout = 3600"})} // which is not waited for
+	k := &killed{site: start(t, options{global: "shutdown_timeout = 3600"})} // which is not waited for
 	over := k.add(standin.JobSpec{Name: "over", Script: []string{"echo begun; sleep 2", "exit 3"}})
 	goesOn := k.add(standin.JobSpec{Name: "goes on", Script: []string{"echo begun; sleep 30", countCommand}})
 	early := k.withhold("failed")

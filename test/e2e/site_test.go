@@ -52,7 +52,7 @@ type site struct {
 type options struct {
 	gitlab     standin.Options
 	concurrent int
-	process    string               // lines at the top of the config
+	global     string               // lines above [[runners]]
 	runner     string               // lines for [[runners]]
 	kubernetes string               // lines for [runners.kubernetes]
 	policy     string               // lines for [runners.policy]
@@ -154,7 +154,7 @@ helper_image = %q
 [runners.policy]
 %s
 %s
-`, o.concurrent, o.process, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), s.caFile(dir)+buildsDir(dir, o)+o.runner, s.namespace, s.binaries.helper, o.kubernetes, o.policy, o.cache)
+`, o.concurrent, s.profiles(o), s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), s.caFile(dir)+buildsDir(dir, o)+o.runner, s.namespace, s.binaries.helper, o.kubernetes, o.policy, o.cache)
 	if o.more != nil {
 		text += o.more(s)
 	}
@@ -167,6 +167,15 @@ helper_image = %q
 		s.t.Fatal(err)
 	}
 	s.log = log
+}
+
+// profiles lets the test count goroutines, and is what else stands above the entries.
+// An older binary does not know the key.
+func (s *site) profiles(o options) string {
+	if o.binaries.runnerd != ground.runnerd {
+		return o.global
+	}
+	return "pprof = true\n" + o.global
 }
 
 // caFile is the line of the config that names the authority of GitLab's

@@ -36,6 +36,7 @@ type attempt struct {
 	canceling  <-chan struct{} // closed when the helper has seen it
 	background sync.WaitGroup  // goroutines that end with the attempt's context
 	begunSteps *atomic.Bool    // the helper has said that a script begins
+	clock      *startClock
 
 	// What the supervisor remembers between two looks at the pod.
 	begun       time.Time
@@ -59,10 +60,11 @@ type attempt struct {
 func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *attempt {
 	canceling := make(chan struct{})
 	var once sync.Once
-	begunSteps := &atomic.Bool{}
+	begunSteps, clock := &atomic.Bool{}, &startClock{took: task.Took}
 	onEvent := func(event job.Event) {
 		if event.Phase != nil && strings.HasPrefix(event.Phase.Name, "step_") {
 			begunSteps.Store(true)
+			clock.begun()
 		}
 		if event.Canceling {
 			once.Do(func() { close(canceling) })
@@ -90,9 +92,9 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 			open: func(ctx context.Context, options *corev1.PodLogOptions) (io.ReadCloser, error) {
 				return e.client.Logs.OpenLog(ctx, view.namespace, view.name, options)
 			},
-			resend: e.resender(view), lost: lost,
+			resend: e.resender(task.Plan.JobID, view), lost: lost,
 		},
-		adopted: task.Adopted, placed: task.Placed, signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps,
+		adopted: task.Adopted, placed: task.Placed, signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps, clock: clock,
 		begun: time.Now(), troubles: map[string]time.Time{},
 	}
 }
@@ -108,10 +110,12 @@ func (a *attempt) begin(ctx context.Context, task executor.Task, pod *corev1.Pod
 	if err := admit(task, pod); err != nil {
 		return err
 	}
+	a.clock.next(executor.Creating)
 	created, err := a.create(ctx, pod, task.Recorded)
 	if err != nil {
 		return err
 	}
+	a.clock.next(executor.Scheduling)
 	if err := a.admitAgain(ctx, task, pod, created); err != nil {
 		return err
 	}
