@@ -71,7 +71,7 @@ var documented = map[string]string{
 	"kubectl --namespace runnerd get pods -l runnerd.io/job":                                                                 onCluster,
 	"kubectl --namespace runnerd logs deployment/runnerd | grep '\"job\":4711'":                                              onCluster,
 	"kubectl --namespace runnerd port-forward deployment/runnerd 9252 &":                                                     onCluster,
-	"curl -s localhost:9252/health/ready; curl -s localhost:9252/debug/jobs/list":                                            onCluster,
+	"curl -s localhost:9252/readyz; curl -s localhost:9252/debug/jobs/list":                                                  onCluster,
 	"kubectl --namespace runnerd port-forward service/minio 9000 &":                                                          needsOther,
 	"key() { kubectl --namespace runnerd get secret runnerd -o \"go-template={{index .data \\\"$1\\\" | base64decode}}\"; }": needsOther,
 	"mc alias set ci http://127.0.0.1:9000 \"$(key s3-access-key)\" \"$(key s3-secret-key)\"":                                needsOther,
