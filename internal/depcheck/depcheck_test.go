@@ -64,7 +64,9 @@ var mayImport = map[string][]string{
 	"pkg/executor/kubernetes": {"pkg/executor", "pkg/executor/relay", "pkg/job", "pkg/lease"},
 	"pkg/executor/local":      {"pkg/executor", "pkg/executor/relay", "pkg/job"},
 
+	"internal/configdoc":  {"internal/markdown", "pkg/config", "pkg/job"}, // what there is to set, for docs/configure.md
 	"internal/demo":       {"internal/standin"},
+	"internal/markdown":   {}, // the documents, for tests of them
 	"internal/policycase": {}, // jobs as payloads, and what a policy should say of them
 	"internal/miniotest":  {}, // a real MinIO server, for tests
 	"internal/otlptest":   {}, // a collector of traces, for tests
