@@ -23,6 +23,13 @@ var variables = map[string]string{
 
 	"PATH": "of the jobs of the local executor, too",
 
+	"OTEL_SDK_DISABLED":                  "`true`: no traces, whatever the config says",
+	"OTEL_TRACES_EXPORTER":               "`none`: the same",
+	"OTEL_EXPORTER_OTLP_ENDPOINT":        "URL of the collector of traces, where `[tracing]` has none",
+	"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "the same, for traces alone",
+	"OTEL_EXPORTER_OTLP_PROTOCOL":        "`http/protobuf` or `grpc`, where `[tracing]` has none",
+	"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "the same, for traces alone",
+
 	"AWS_WEB_IDENTITY_TOKEN_FILE":            "of a web identity (IRSA), with `AWS_ROLE_ARN`: credentials of the cache's store, where the config has no keys",
 	"AWS_ROLE_ARN":                           "the role of that web identity",
 	"AWS_SESSION_TOKEN":                      "goes with temporary keys",

@@ -81,6 +81,9 @@ func (w *walker) rows(path, prefix string, v reflect.Value, shared map[reflect.T
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, option, _ := strings.Cut(f.Tag.Get("toml"), ",")
+		if name == "-" {
+			continue
+		}
 		if option != "prefix" {
 			rows = append(rows, w.row(joined(path, prefix+name), prefix+name, f, t.Name(), v.Field(i)))
 			continue
