@@ -20,6 +20,7 @@ import (
 	"github.com/runnerd/runnerd/pkg/poller"
 	"github.com/runnerd/runnerd/pkg/status"
 	"github.com/runnerd/runnerd/pkg/trace"
+	"github.com/runnerd/runnerd/pkg/tracing"
 )
 
 // A daemon runs the entries of a config until it is told to stop. The fields
@@ -46,6 +47,8 @@ type daemon struct {
 	polling  *poller.Metrics
 	caches   *cache.Metrics
 	policy   *metrics.Policy
+	spans    *tracing.Metrics
+	tracer   *tracing.Tracer // nil: no traces; set by run
 	slots    *poller.Slots
 	budget   *trace.Budget
 	status   *status.Status
@@ -98,6 +101,7 @@ func (d *daemon) count(reg prometheus.Registerer) {
 	d.caches = cache.NewMetrics(reg)
 	d.policy = metrics.NewPolicy(reg)
 	d.polling = poller.NewMetrics(reg, d.slots)
+	d.spans = tracing.NewMetrics(reg)
 }
 
 func (d *daemon) enter(state string) {
@@ -123,6 +127,12 @@ func (d *daemon) run(stop stopper) error {
 	if err := d.serve(serving, served); err != nil {
 		return err
 	}
+	endTraces, err := d.trace(stop.force)
+	if err != nil {
+		closeServer()
+		return errors.Join(err, <-served)
+	}
+	defer endTraces()
 	defer d.manager.release()
 	defer d.leases.start(context.WithoutCancel(stop.force))()
 	if err := d.apply(stop, d.config); err != nil {

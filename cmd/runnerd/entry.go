@@ -92,7 +92,8 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 	e.runner = lifecycle.New(lifecycle.Options{
 		Plan: plan, SystemID: d.systemID, Judge: verdicts, Executor: place, Caches: e.caches.of(), Secrets: secrets,
 		Trace:   trace.Options{API: client, Budget: d.budget, Backlog: backlog, Lag: d.logs.Of(id), FinishTimeout: r.FinalUpdateTimeout.Duration()},
-		Observe: func(b lifecycle.Beginning) lifecycle.Observer { return d.observe(id, r.Executor, b) },
+		Observe: func(b lifecycle.Beginning) lifecycle.Observer { return d.observe(id, r, b) },
+		Extra:   d.parent(r),
 		Log:     e.log, RemoveLater: e.pods != nil, ProjectLimit: r.ProjectLimit,
 		TwoPhase: e.pods != nil && r.TwoPhase == config.TwoPhaseAuto,
 		// A tenth is left for what comes behind the report.
@@ -227,7 +228,11 @@ func planSettings(r config.Runner, build buildInfo) job.Options {
 		ArtifactUploadTimeout: r.Artifact.UploadTimeout.Duration(), ArtifactResponseTimeout: r.Artifact.ResponseHeaderTimeout.Duration(),
 		GetSourcesTimeout: r.GetSourcesTimeout.Duration(), DebugTraceDisabled: r.DebugTraceDisabled,
 	}
-	o.SharedBuildsDir = sharesBuildsDir(r)
+	if r.Executor == config.ExecutorKubernetes {
+		p := r.Kubernetes.Proxy
+		o.Proxy, o.Hosts = job.Proxy{HTTP: p.HTTPProxy, HTTPS: p.HTTPSProxy, No: p.NoProxyHosts()}, reservedHosts(r)
+		o.SharedBuildsDir = sharesBuildsDir(r)
+	}
 	if r.Executor == config.ExecutorLocal {
 		o.BuildsDir, o.SharedBuildsDir = local.BuildsDir(localRoot(r)), true
 	}

@@ -40,7 +40,7 @@ func (d *daemon) follow(stop stopper, served <-chan error) error {
 			d.reload(stop)
 		case <-ticker.C:
 			d.slots.SetLimit(d.limit())
-			if d.seen.changed(look(d.path)) || tokenChanged(d.config) {
+			if d.seen.changed(look(d.path)) || tokenChanged(d.config) || bundleChanged(d.config) {
 				d.reload(stop)
 			}
 		}
@@ -81,6 +81,18 @@ func tokenChanged(c *config.Config) bool {
 		}
 		if token, err := config.ReadToken(r.TokenFile); err == nil && token != r.Token {
 			return true
+		}
+	}
+	return false
+}
+
+// bundleChanged is tokenChanged of the files that ca_bundle names.
+func bundleChanged(c *config.Config) bool {
+	for _, r := range c.Runners {
+		if b := r.Kubernetes.CABundle; b.File != "" {
+			if text, err := config.ReadBundle(b.File); err == nil && text != b.PEM {
+				return true
+			}
 		}
 	}
 	return false

@@ -27,7 +27,7 @@ func (h *helper) openArtifacts() (*artifacts, error) {
 	}
 	server := h.plan.GitLab
 	client, err := artifact.NewClient(artifact.Options{
-		API: server.API, UserAgent: h.plan.Sources.UserAgent, CA: []byte(h.plan.Sources.CA),
+		API: server.API, UserAgent: h.plan.Sources.UserAgent, CA: h.withAuthority(h.plan.Sources.CA), Proxy: h.proxy(),
 		ClientCert: []byte(h.plan.Sources.ClientCert), ClientKey: []byte(h.plan.Sources.ClientKey),
 		UploadTimeout: server.UploadTimeout, ResponseTimeout: server.ResponseTimeout,
 		Note: h.log.Warn,

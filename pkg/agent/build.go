@@ -92,6 +92,8 @@ type builder struct {
 	plan       job.BuildPlan
 	share      *handover
 	private    string // directory that only this user can read
+	trustDir   string // directory with what programs are to trust
+	trusted    []variable
 	procs      *processes
 	watch      *watcher
 	shell      string
@@ -129,6 +131,9 @@ func (b *builder) release() {
 	}
 	if b.private != "" {
 		_ = os.RemoveAll(b.private)
+	}
+	if b.trustDir != "" {
+		_ = os.RemoveAll(b.trustDir)
 	}
 }
 

@@ -16,10 +16,13 @@ import (
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
-// buildEnviron returns the environment of a step: the container's own, the
-// job's variables, and last what earlier steps left in GITLAB_ENV.
-func buildEnviron(plan *job.BuildPlan, status, private string) (*environ, error) {
+// buildEnviron returns the environment of a step: the container's own, what leads to
+// the trusted authorities, the job's variables, and last what earlier steps left in GITLAB_ENV.
+func buildEnviron(plan *job.BuildPlan, trusted []variable, status, private string) (*environ, error) {
 	env := newEnviron(os.Environ())
+	for _, v := range trusted {
+		env.set(v.key, v.value)
+	}
 	home := false
 	for _, v := range plan.Variables {
 		env.set(v.Key, v.Value)

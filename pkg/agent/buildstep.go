@@ -62,7 +62,11 @@ func (b *builder) tryRun(ctx context.Context, n int, request stepRequest) (stepR
 
 // command writes the step's script and returns the shell that runs it.
 func (b *builder) command(n int, step job.BuildStep, status string, spool io.Writer) (*exec.Cmd, error) {
-	env, err := buildEnviron(&b.plan, status, b.private)
+	trusted, err := b.trust()
+	if err != nil {
+		return nil, err
+	}
+	env, err := buildEnviron(&b.plan, trusted, status, b.private)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (h *helper) openCaches() (*caches, error) {
 	if len(h.plan.Caches) == 0 {
 		return nil, nil
 	}
-	client, err := transfer.NewClient(transfer.Options{UserAgent: h.plan.Sources.UserAgent, CA: []byte(h.plan.CacheCA)})
+	client, err := transfer.NewClient(transfer.Options{UserAgent: h.plan.Sources.UserAgent, CA: h.withAuthority(h.plan.CacheCA), Proxy: h.proxy()})
 	if err != nil {
 		return nil, fmt.Errorf("caches: %w", err)
 	}

@@ -8,11 +8,16 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/runnerd/runnerd/pkg/cacert"
 )
 
 // gitDirs is where git is looked for. The container's own PATH comes last: a
 // job's variable can change it.
 const gitDirs = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// gitAuthorities is the file with whom git trusts, in the private directory.
+const gitAuthorities = "ca.pem"
 
 // clientKeyFile is the key of git's client certificate, in the private directory.
 const clientKeyFile = "client-key.pem"
@@ -86,6 +91,9 @@ func (c *checkout) globalConfig() (string, error) {
 		g.section("http", "", "userAgent", c.UserAgent)
 	}
 	g.section("credential", "", "interactive", "never", "helper", "")
+	if len(c.authority) > 0 { // for submodules of other servers, too
+		g.section("http", "", "sslCAInfo", filepath.Join(c.private, gitAuthorities))
+	}
 	server := origin(c.URL)
 	if server == "" {
 		return g.String(), nil
@@ -112,7 +120,7 @@ func (c *checkout) globalConfig() (string, error) {
 // tls says whom git trusts, and what it shows to a server that asks who it is.
 func (c *checkout) tls(g *gitConfig, server string) error {
 	for _, part := range []struct{ setting, name, pem string }{
-		{"sslCAInfo", "ca.pem", c.CA}, {"sslCert", "client.pem", c.ClientCert}, {"sslKey", clientKeyFile, c.ClientKey},
+		{"sslCAInfo", gitAuthorities, c.authorities()}, {"sslCert", "client.pem", c.ClientCert}, {"sslKey", clientKeyFile, c.ClientKey},
 	} {
 		if part.pem == "" {
 			continue
@@ -124,6 +132,15 @@ func (c *checkout) tls(g *gitConfig, server string) error {
 		g.section("http", server, part.setting, file)
 	}
 	return nil
+}
+
+// authorities are those that git trusts: GitLab's alone as a rule, since nobody else
+// has its name; with the operator's, who may stand in for any server, all.
+func (c *checkout) authorities() string {
+	if len(c.authority) == 0 {
+		return c.CA
+	}
+	return string(cacert.Merge(cacert.SystemBundle(), []byte(c.CA), c.authority))
 }
 
 // storeCredential writes the credentials where only the helper reads them, and

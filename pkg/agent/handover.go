@@ -132,6 +132,28 @@ func (h *handover) read(name string, message any) (found bool, err error) {
 	return true, nil
 }
 
+// writeText is write for a text. It may be there already, of an earlier try.
+func (h *handover) writeText(name string, text []byte) error {
+	aside := "." + name + "-" + rand.Text()
+	if err := h.root.WriteFile(aside, text, 0o644); err != nil {
+		return fmt.Errorf("hand over %s: %w", name, err)
+	}
+	if err := errors.Join(h.root.Chmod(aside, 0o644), h.root.Rename(aside, name)); err != nil {
+		return fmt.Errorf("hand over %s: %w", name, err)
+	}
+	return nil
+}
+
+// readText returns what writeText has written.
+func (h *handover) readText(name string) ([]byte, error) {
+	file, err := h.open(name, os.O_RDONLY)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, maxMessage))
+}
+
 // open opens a regular file. A script can put anything in its place: a named
 // pipe, for one, would block whoever opens it.
 func (h *handover) open(name string, flag int) (*os.File, error) {

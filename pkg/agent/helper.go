@@ -100,6 +100,7 @@ type helper struct {
 	plan       job.HelperPlan
 	share      *handover
 	private    string // directory that no other container sees
+	authority  []byte // PEM, the operator's authorities
 	frames     *framer
 	log        *joblog.Writer
 	procs      *processes

@@ -23,6 +23,9 @@ func (h *helper) prepare(ctx context.Context) error {
 		for _, warning := range h.plan.Warnings {
 			h.log.Warn(warning)
 		}
+		if err := h.loadAuthority(); err != nil {
+			return err
+		}
 		if err := h.makeDirs(); err != nil {
 			return fmt.Errorf("prepare environment: %w", err)
 		}

@@ -24,6 +24,9 @@ type Options struct {
 
 	ClientCert, ClientKey []byte // PEM; shown to a server that asks; empty: there is none
 
+	// Proxy chooses the proxy of a request; nil: the environment does.
+	Proxy func(*http.Request) (*url.URL, error)
+
 	UploadTimeout   time.Duration // of one sending; 0: 1 h
 	ResponseTimeout time.Duration // until the answer begins, once all is sent; 0: 10 min
 
@@ -51,8 +54,6 @@ type Client struct {
 }
 
 // NewClient returns a Client. It fails when the options make no sense.
-//
-// Proxies are taken from the environment.
 func NewClient(o Options) (*Client, error) {
 	api, err := url.Parse(o.API)
 	if err != nil || api.Host == "" {
@@ -73,11 +74,14 @@ func NewClient(o Options) (*Client, error) {
 	if o.Backoff == nil {
 		o.Backoff = httpwait.Backoff
 	}
+	if o.Proxy == nil {
+		o.Proxy = http.ProxyFromEnvironment
+	}
 	config, err := o.tls()
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{options: o, api: api, transport: newTransport(config, o.ResponseTimeout)}
+	c := &Client{options: o, api: api, transport: newTransport(config, o.Proxy, o.ResponseTimeout)}
 	c.http = &http.Client{
 		Transport: c.transport,
 		// Whoever asks decides where the token may go.
@@ -102,11 +106,11 @@ func uploadPause(try int) time.Duration {
 
 // newTransport returns a transport that speaks HTTP/1.1: a long body on a
 // connection of its own has all of its window.
-func newTransport(config *tls.Config, answer time.Duration) *http.Transport {
+func newTransport(config *tls.Config, proxy func(*http.Request) (*url.URL, error), answer time.Duration) *http.Transport {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 proxy,
 		DialContext:           dialer{net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}}.dial,
 		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   10 * time.Second,

@@ -33,6 +33,7 @@ func (c *Config) setDefaults() {
 	c.LogFormat = "runner"
 	c.ShutdownTimeout = defaultShutdownTimeout
 	c.ConnectionMaxAge = 15 * Duration(time.Minute)
+	c.Tracing.setDefaults()
 }
 
 func (r *Runner) setDefaults() {
@@ -130,6 +131,9 @@ func (k *Kubernetes) normalize() {
 	}
 	if k.PollTimeout <= 0 {
 		k.PollTimeout = defaultPollTimeout
+	}
+	if k.CABundle.ConfigMap+k.CABundle.Secret != "" {
+		k.CABundle.Key = orElse(k.CABundle.Key, defaultCAKey)
 	}
 }
 

@@ -42,6 +42,7 @@ func Parse(name string, data []byte) (*Config, []Warning, error) {
 	decoder{r}.table("", tables, reflect.ValueOf(c).Elem())
 	c.expand(r, os.LookupEnv)
 	c.readTokens(r)
+	c.readBundles(r)
 	c.validate(r)
 	if err := r.err(); err != nil {
 		return nil, r.sortedWarnings(), err

@@ -160,6 +160,20 @@ func TestParseProblems(t *testing.T) {
 			},
 		},
 		{
+			name: "proxy and authorities",
+			text: entry + "[runners.kubernetes]\nnamespace = \"ci\"\nhttp_proxy = \"proxy:3128\"\nhttps_proxy = \"socks5://me:secret@x\"\nno_proxy = [\"a.b\", \"http://x\"]\nca_bundle = \"testdata/gitlab-runner.toml\"\n" +
+				"[[runners]]\nname = \"b\"\nurl = \"https://gitlab.example.com\"\ntoken = \"x\"\nexecutor = \"kubernetes\"\n[runners.kubernetes]\nnamespace = \"ci\"\nca_bundle = { config_map = \"a\", secret = \"b\" }\n" +
+				"[[runners]]\nname = \"c\"\nurl = \"https://gitlab.example.com\"\ntoken = \"x\"\nexecutor = \"kubernetes\"\n[runners.kubernetes]\nnamespace = \"ci\"\nca_bundle = { configmap = \"a\" }\n",
+			want: []string{
+				`8: runners[0].kubernetes.http_proxy: no URL of a proxy (not shown, it may hold a password); write one such as "http://proxy.example.com:3128"`,
+				`9: runners[0].kubernetes.https_proxy: no URL of a proxy (not shown, it may hold a password); write one such as "http://proxy.example.com:3128"`,
+				`10: runners[0].kubernetes.no_proxy[1]: "http://x": write host names, domains (".example.com") and addresses, without a scheme, separated by commas`,
+				`11: runners[0].kubernetes.ca_bundle: testdata/gitlab-runner.toml holds no certificate in PEM form; write the path of a file with the certificates of the authorities that jobs shall trust`,
+				`19: runners[1].kubernetes.ca_bundle: name one place: a file, or { config_map = "name", key = "ca.crt" }, or { secret = "name", key = "ca.crt" }`,
+				`27: runners[2].kubernetes.ca_bundle: "configmap" is no text, or no key of it; write the path of a file, or { config_map = "name", key = "ca.crt" }, or { secret = "name", key = "ca.crt" }`,
+			},
+		},
+		{
 			name: "where volumes are mounted",
 			text: entry + "[runners.kubernetes]\nnamespace = \"ci\"\nprivileged = true\nallow_privilege_escalation = false\n" +
 				"[[runners.kubernetes.volumes.empty_dir]]\nname = \"a\"\nmount_path = \"/a\"\n" +

@@ -36,7 +36,9 @@ type Options struct {
 	CacheCompression string // fastest or default; empty means fastest
 	CacheCA          string // PEM, for the store of caches; empty means the system's
 	CloneURL         string
-	APIURL           string // of GitLab, as jobs reach it, with a slash at its end; for artifacts
+	Proxy            Proxy    // of jobs, as the operator writes it
+	Hosts            []string // of GitLab and the store of caches, which may be reached without the proxy
+	APIURL           string   // of GitLab, as jobs reach it, with a slash at its end; for artifacts
 
 	ArtifactUploadTimeout, ArtifactResponseTimeout time.Duration
 
@@ -93,12 +95,14 @@ func Compile(j *Job, o Options) (*Plan, error) {
 	}
 	debug, debugServices := s.debug("CI_DEBUG_TRACE", o), s.debug("CI_DEBUG_SERVICES", o)
 	services := services(slices.Concat(j.Services, o.Services), vars, dirs.temp)
+	proxy := o.Proxy.withDirect(services, o.Hosts)
+	vars = slices.Concat(proxy.variables(vars), vars)
 	checks, unusable := serviceChecks(services)
 	logins, loginWarnings, err := pullCredentials(vars, j.Credentials)
 	if err != nil {
 		return nil, err
 	}
-	log := logOptions(j, o, flags, vars, loginMasks(logins)...)
+	log := logOptions(j, o, flags, vars, append(loginMasks(logins), proxy.secrets()...)...)
 	helperSteps, buildSteps := steps(j, o, s, dirs.temp)
 	secretAttempts := s.number("SECRETS_RETRIEVAL_ATTEMPTS", 1, 1, 10)
 	cachePlans, cacheRequests := caches(j, o, s, flags, dirs.temp)
@@ -130,7 +134,7 @@ func Compile(j *Job, o Options) (*Plan, error) {
 			Version: PlanVersion, JobID: j.ID, Timeout: j.Timeout, Started: time.Now(), Log: log,
 			BuildsDir: o.BuildsDir, ProjectDir: dirs.project, TempDir: dirs.temp, HostName: o.HostName,
 			Variables: vars, Sources: src, Caches: cachePlans, Services: checks, CacheCA: o.CacheCA, Steps: helperSteps, Warnings: warnings,
-			GitLab: server, Artifacts: artifactPlans, Provenance: statement, Meter: meter, Dependencies: dependencyPlans,
+			Proxy: proxy.orNone(), GitLab: server, Artifacts: artifactPlans, Provenance: statement, Meter: meter, Dependencies: dependencyPlans,
 			AfterScriptMustSucceed: mustSucceed, Entrypoint: flags[flagEntrypoint],
 		},
 		Build: BuildPlan{

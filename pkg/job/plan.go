@@ -89,11 +89,13 @@ type HelperPlan struct {
 	Variables  []Variable     `json:"variables"`            // expanded; the last of a key wins
 	Sources    Sources        `json:"sources"`
 	Caches     []CachePlan    `json:"caches,omitempty"`
-	Services   []ServiceCheck `json:"services,omitempty"` // waited for before the first step
-	CacheCA    string         `json:"cache_ca,omitempty"` // PEM, for the caches' store; empty means the system's
-	GitLab     GitLabPlan     `json:"gitlab"`             // empty unless artifacts are sent or fetched
-	Steps      []HelperStep   `json:"steps"`              // in order; after_script last if there is one
-	Warnings   []string       `json:"warnings,omitempty"` // about the job's settings, printed in the log
+	Services   []ServiceCheck `json:"services,omitempty"`  // waited for before the first step
+	CacheCA    string         `json:"cache_ca,omitempty"`  // PEM, for the caches' store; empty means the system's
+	Proxy      Proxy          `json:"proxy,omitzero"`      // for the helper's own transfers; git goes by Variables
+	Authority  string         `json:"authority,omitempty"` // file of the operator's certificate authorities; set by the executor; "" means none
+	GitLab     GitLabPlan     `json:"gitlab"`              // empty unless artifacts are sent or fetched
+	Steps      []HelperStep   `json:"steps"`               // in order; after_script last if there is one
+	Warnings   []string       `json:"warnings,omitempty"`  // about the job's settings, printed in the log
 
 	Dependencies []DependencyPlan `json:"dependencies,omitempty"` // fetched in this order
 	Artifacts    []ArtifactPlan   `json:"artifacts,omitempty"`    // sent in this order
@@ -183,6 +185,7 @@ type BuildPlan struct {
 	Sections   bool        `json:"sections,omitempty"` // FF_SCRIPT_SECTIONS: a section for each command of several lines
 	Steps      []BuildStep `json:"steps"`
 
+	Authority  string        `json:"authority,omitempty"`   // as in HelperPlan; what the image trusts is merged with it
 	KeepFailed time.Duration `json:"keep_failed,omitempty"` // ns; how long the container of a failed job stays; set by the executor
 }
 

@@ -77,3 +77,24 @@ func serviceChecks(services []Service) (checks []ServiceCheck, warnings []string
 	}
 	return checks, warnings
 }
+
+// DefaultAliases are the host names that a service has by its image: the image
+// without port, tag and digest, with its slashes replaced.
+func DefaultAliases(image string) []string {
+	image, _, _ = strings.Cut(image, "@")
+	host, rest, hasHost := strings.Cut(image, "/")
+	if !hasHost {
+		host, rest = "", image
+	} else if name, _, hasPort := strings.Cut(host, ":"); hasPort {
+		host = name
+	}
+	rest, _, _ = strings.Cut(rest, ":")
+	if hasHost {
+		rest = host + "/" + rest
+	}
+	names := []string{strings.ReplaceAll(rest, "/", "__")}
+	if dashed := strings.ReplaceAll(rest, "/", "-"); dashed != names[0] {
+		names = append(names, dashed)
+	}
+	return names
+}

@@ -5,6 +5,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type Options struct {
 	Secrets  *secret.Resolver // for jobs with secrets:
 	Trace    trace.Options    // Job, Debug and Log are set for each job
 	Observe  func(Beginning) Observer
+	Extra    func(*job.Job) []job.Variable // of that job alone, besides Plan.Environment; nil: none
 	Log      *zap.Logger
 
 	// RemoveLater lets go of a job's slot before what the executor made is
@@ -90,6 +92,9 @@ const (
 func (r *Runner) Handle(ctx context.Context, j *job.Job, concurrentID, concurrentProjectID int) {
 	options := r.Plan
 	options.ConcurrentID, options.ConcurrentProjectID = concurrentID, concurrentProjectID
+	if r.Extra != nil {
+		options.Environment = slices.Concat(options.Environment, r.Extra(j))
+	}
 	plan, err := job.Compile(j, options)
 	r.handle(ctx, &attempt{runner: r, job: j, plan: plan, options: options}, err)
 }

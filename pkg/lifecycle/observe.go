@@ -32,7 +32,7 @@ type Beginning struct {
 // the helper tells, a part of the start (see executor.Task), or one of those below.
 type Phase struct {
 	Name     string
-	From, To time.Time // of the stages by the pod's clock, else by this process's
+	From, To time.Time // what the helper tells of by the pod's clock, else by this process's
 	Repeated bool      // the process before has told of it, with the same times
 }
 
@@ -58,9 +58,7 @@ func (a *attempt) stage(e job.Event) {
 	}
 	if !a.prepared {
 		a.prepared = true
-		if !repeated {
-			a.timed(PhasePrepare, a.received)
-		}
+		a.observer.Phase(Phase{Name: PhasePrepare, From: a.received, To: e.Time, Repeated: repeated})
 	}
 	a.observer.Stage(e.Phase.Name)
 }

@@ -107,11 +107,7 @@ func (o Options) helper(architecture string, tree *debian.Tree) (Built, error) {
 		return Built{}, err
 	}
 	tree.Put("etc/gitconfig", 0o644, []byte(lfs))
-	system, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		r, w := io.Pipe()
-		go func() { w.CloseWithError(tree.Write(w)) }()
-		return r, nil
-	}, tarball.WithMediaType(types.OCILayer), tarball.WithCompressedCaching)
+	system, err := treeLayer(tree)
 	if err != nil {
 		return Built{}, err
 	}
@@ -124,6 +120,14 @@ func (o Options) helper(architecture string, tree *debian.Tree) (Built, error) {
 		Env: []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 	}
 	return o.build(Helper, architecture, program, config, tree.Packages, system, agent)
+}
+
+func treeLayer(tree *debian.Tree) (v1.Layer, error) {
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		r, w := io.Pipe()
+		go func() { w.CloseWithError(tree.Write(w)) }()
+		return r, nil
+	}, tarball.WithMediaType(types.OCILayer), tarball.WithCompressedCaching)
 }
 
 // lfs is what `git lfs install --system --skip-repo` writes.

@@ -11,12 +11,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
 
-// Push sends both images, as [Save] wrote them below dir, to <to>/<name>:<version>,
+// Push sends the images of these names, as [Save] wrote them below dir, to <to>/<name>:<version>,
 // with their bills of materials, and returns the references. Credentials come from
 // ~/.docker/config.json. With insecure the registry may speak http.
-func Push(ctx context.Context, dir, to string, insecure bool) ([]string, error) {
+func Push(ctx context.Context, dir, to string, insecure bool, names ...string) ([]string, error) {
 	var refs []string
-	for _, image := range []string{Daemon, Helper} {
+	for _, image := range names {
 		ref, err := push(ctx, filepath.Join(dir, image), to+"/"+image, insecure)
 		if err != nil {
 			return nil, fmt.Errorf("push %s: %w", image, err)

@@ -30,7 +30,7 @@ func (e *Executor) hostAliases(plan *job.Plan) ([]corev1.HostAlias, error) {
 			}
 			add(alias)
 		}
-		for _, alias := range defaultAliases(service.Name) {
+		for _, alias := range job.DefaultAliases(service.Name) {
 			if len(validation.IsDNS1123Subdomain(alias)) == 0 && !e.isReserved(alias) {
 				add(alias)
 			}
@@ -65,7 +65,7 @@ func (e *Executor) aliasNotes(plan *job.Plan) []string {
 			lines = append(lines, fmt.Sprintf("Service %s declares ports and so has no host name; it can be reached at 127.0.0.1", job.ServiceNames(plan.Services)[i]))
 			continue
 		}
-		for _, alias := range defaultAliases(service.Name) {
+		for _, alias := range job.DefaultAliases(service.Name) {
 			if e.isReserved(alias) {
 				lines = append(lines, fmt.Sprintf(
 					"Service %s cannot be reached as %s, the name of a host that the runner itself needs; give it an alias", service.Name, alias))
@@ -80,25 +80,4 @@ func (e *Executor) isReserved(host string) bool { return e.cfg.reservedHosts[hos
 // hostKey is the same for all ways to write a host's name in full.
 func hostKey(host string) string {
 	return strings.TrimRight(strings.ToLower(strings.TrimSpace(host)), ".")
-}
-
-// defaultAliases are the host names that a service has by its image: the image
-// without port, tag and digest, with its slashes replaced.
-func defaultAliases(image string) []string {
-	image, _, _ = strings.Cut(image, "@")
-	host, rest, hasHost := strings.Cut(image, "/")
-	if !hasHost {
-		host, rest = "", image
-	} else if name, _, hasPort := strings.Cut(host, ":"); hasPort {
-		host = name
-	}
-	rest, _, _ = strings.Cut(rest, ":")
-	if hasHost {
-		rest = host + "/" + rest
-	}
-	names := []string{strings.ReplaceAll(rest, "/", "__")}
-	if dashed := strings.ReplaceAll(rest, "/", "-"); dashed != names[0] {
-		names = append(names, dashed)
-	}
-	return names
 }

@@ -64,7 +64,7 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 	onEvent := func(event job.Event) {
 		if event.Phase != nil && strings.HasPrefix(event.Phase.Name, "step_") {
 			begunSteps.Store(true)
-			clock.begun()
+			clock.begun(event.Time)
 		}
 		if event.Canceling {
 			once.Do(func() { close(canceling) })

@@ -54,7 +54,8 @@ type Config struct {
 
 	Permissions Permissions // what a job's variables may change
 
-	Volumes []Volume // the operator's, in all containers
+	Volumes   []Volume  // the operator's, in all containers
+	Authority Authority // whom jobs trust in addition to what their images do
 
 	DNSPolicy   string // none, default, cluster-first, cluster-first-with-host-net
 	DNSConfig   *corev1.PodDNSConfig

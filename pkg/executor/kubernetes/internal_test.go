@@ -59,8 +59,8 @@ func TestDefaultAliases(t *testing.T) {
 		"reg.example.com/a/b@sha256:0123456": {"reg.example.com__a__b", "reg.example.com-a-b"},
 		"reg.example.com/a/b:1@sha256:01234": {"reg.example.com__a__b", "reg.example.com-a-b"},
 	} {
-		if diff := cmp.Diff(want, defaultAliases(image)); diff != "" {
-			t.Errorf("defaultAliases(%q) (-want +got):\n%s", image, diff)
+		if diff := cmp.Diff(want, job.DefaultAliases(image)); diff != "" {
+			t.Errorf("job.DefaultAliases(%q) (-want +got):\n%s", image, diff)
 		}
 	}
 }

@@ -33,13 +33,16 @@ type mounts struct {
 	at      []corev1.VolumeMount
 }
 
-// mounts returns the operator's volumes, and the builds directory's where it is
-// none of them. An error is a *job.Failure.
+// mounts returns the operator's volumes, that of the authorities, and the builds
+// directory's where it is none of them. An error is a *job.Failure.
 func (e *Executor) mounts(plan *job.Plan) (*mounts, error) {
 	m, vars := &mounts{}, volumeVariables(plan)
 	builds := path.Clean(cmp.Or(plan.Helper.BuildsDir, "/builds"))
 	if !slices.ContainsFunc(e.cfg.Volumes, func(v Volume) bool { return path.Clean(expand(v.Path, vars)) == builds }) {
 		m.add(corev1.Volume{Name: volumeBuilds, VolumeSource: emptyDir()}, corev1.VolumeMount{MountPath: builds})
+	}
+	if e.cfg.Authority.set() {
+		m.add(e.cfg.Authority.volume(secretName(e.id, plan)), corev1.VolumeMount{MountPath: authorityDir, ReadOnly: true})
 	}
 	for _, v := range e.cfg.Volumes {
 		if claim := v.Source.PersistentVolumeClaim; claim != nil {
@@ -93,7 +96,7 @@ func (m *mounts) add(v corev1.Volume, at corev1.VolumeMount) {
 		return reflect.DeepEqual(other.VolumeSource, v.VolumeSource) && v.EmptyDir == nil
 	})
 	if i < 0 {
-		if v.Name != volumeBuilds {
+		if v.Name != volumeBuilds && v.Name != volumeAuthority {
 			v.Name = m.freeName(v.Name)
 		}
 		i = len(m.volumes)

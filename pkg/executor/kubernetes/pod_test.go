@@ -80,7 +80,9 @@ func TestPods(t *testing.T) {
 			HostAliases: []corev1.HostAlias{{IP: "10.1.2.3", Hostnames: []string{"mirror"}}},
 			PollTimeout: 5 * time.Minute, TerminationGracePeriod: 90 * time.Second,
 		}},
-		{name: "volumes", plan: mountPlan(), cfg: kubernetes.Config{Volumes: everyVolume()}},
+		{name: "volumes", plan: mountPlan(), cfg: kubernetes.Config{
+			Volumes: everyVolume(), Authority: kubernetes.Authority{ConfigMap: "trusted", Key: "ca-bundle.pem"},
+		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,6 +117,45 @@ func golden(t *testing.T, name, got string) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s (-want +got; -update writes it):\n%s", file, diff)
+	}
+}
+
+// TestAuthority: every container has the file, whatever it is made of, and helper and
+// build are told of it.
+func TestAuthority(t *testing.T) {
+	for name, authority := range map[string]kubernetes.Authority{
+		"a file": {PEM: "-----BEGIN"}, "a Secret": {Secret: "ca", Key: "tls.crt"}, "a ConfigMap": {ConfigMap: "ca", Key: "ca.crt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				plan := simplePlan()
+				plan.Services = []job.Service{{Image: job.Image{Name: "redis"}}}
+				pod := start(t, newCluster(t), kubernetes.Config{Authority: authority}, plan).pod()
+				var volume corev1.Volume
+				for _, v := range pod.Spec.Volumes {
+					if v.Name == "runnerd-ca" {
+						volume = v
+					}
+				}
+				var items []corev1.KeyToPath
+				switch {
+				case volume.ConfigMap != nil:
+					items = volume.ConfigMap.Items
+				case volume.Secret != nil:
+					items = volume.Secret.Items
+				}
+				if len(items) != 1 || items[0].Path != "ca.crt" {
+					t.Errorf("the volume shows %v, want one file", items)
+				}
+				for _, c := range pod.Spec.Containers {
+					if !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
+						return m.Name == "runnerd-ca" && m.MountPath == "/runnerd/ca" && m.ReadOnly
+					}) {
+						t.Errorf("container %s has no /runnerd/ca", c.Name)
+					}
+				}
+			})
+		})
 	}
 }
 

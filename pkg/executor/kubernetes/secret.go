@@ -16,7 +16,7 @@ import (
 // a key of its own.
 func (e *Executor) planSecret(plan *job.Plan) (*corev1.Secret, error) {
 	part := plan.Helper
-	part.MemoryDir = memoryDir
+	part.MemoryDir, part.Authority = memoryDir, e.cfg.Authority.file()
 	part.Stays = helperStays
 	if e.cfg.KeepFailedPods > 0 {
 		part.Stays = helperStaysKept
@@ -26,13 +26,17 @@ func (e *Executor) planSecret(plan *job.Plan) (*corev1.Secret, error) {
 		return nil, fmt.Errorf("helper: %w", err)
 	}
 	buildPart := plan.Build
-	buildPart.KeepFailed = e.cfg.KeepFailedPods
+	buildPart.KeepFailed, buildPart.Authority = e.cfg.KeepFailedPods, e.cfg.Authority.file()
 	build, err := job.EncodePlan(&buildPart)
 	if err != nil {
 		return nil, fmt.Errorf("build: %w", err)
 	}
 	data := map[string][]byte{job.HelperPlanFile: helper, job.BuildPlanFile: build}
 	size := len(helper) + len(build)
+	if pem := e.cfg.Authority.PEM; pem != "" {
+		data[authorityKey] = []byte(pem)
+		size += len(pem)
+	}
 	for i, service := range plan.Services {
 		for n, v := range service.Variables {
 			if usableName(v.Key) {

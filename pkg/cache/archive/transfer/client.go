@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 type Options struct {
 	UserAgent string
 	CA        []byte // PEM; trusted in addition to what the system trusts
+
+	// Proxy chooses the proxy of a request; nil: the environment does.
+	Proxy func(*http.Request) (*url.URL, error)
 
 	// Stall is for how long no byte may move before a try is given up. 0: 60 s.
 	Stall time.Duration
@@ -38,8 +42,6 @@ type Client struct {
 const bufferBytes = 256 << 10
 
 // NewClient returns a Client. It fails if CA has no certificate in it.
-//
-// Proxies are taken from the environment.
 func NewClient(o Options) (*Client, error) {
 	c := &Client{userAgent: o.UserAgent, stall: o.Stall, pauses: o.Pauses}
 	if c.stall == 0 {
@@ -52,7 +54,7 @@ func NewClient(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate authority of the store: %w; give the CA's certificate", err)
 	}
-	c.transport = newTransport(trust)
+	c.transport = newTransport(trust, o.Proxy)
 	c.http = &http.Client{
 		Transport: c.transport,
 		// Redirects are followed by get, which knows which ones are harmless.
@@ -73,12 +75,15 @@ func (c *Client) Received() int64 { return c.received.Load() }
 // newTransport returns a transport for few connections that are kept busy. It
 // speaks HTTP/1.1: with HTTP/2 all segments would share one connection, and the
 // window of that would be the limit.
-func newTransport(trust *x509.CertPool) *http.Transport {
+func newTransport(trust *x509.CertPool, proxy func(*http.Request) (*url.URL, error)) *http.Transport {
+	if proxy == nil {
+		proxy = http.ProxyFromEnvironment
+	}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	dialer := net.Dialer{Timeout: 10 * time.Second}
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
+		Proxy:                 proxy,
 		DialContext:           dialer.DialContext,
 		TLSClientConfig:       &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:   10 * time.Second,
