@@ -101,6 +101,10 @@ lint: ## Run the linters
 fmt: ## Format the code
 	go tool -modfile=tools/go.mod gofumpt -w cmd internal pkg test deploy
 
+.PHONY: docs
+docs: ## Write the parts of docs/ that come from the code anew
+	go test ./cmd/runnerd -run 'TestConfigure$$|TestMigrate$$' -update
+
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	@scripts/fuzz $${FUZZTIME:-30s}

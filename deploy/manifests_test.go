@@ -111,43 +111,79 @@ func TestRights(t *testing.T) {
 	}
 }
 
-var metricName = regexp.MustCompile(`\b(?:gitlab_runner|runnerd)_[a-z_]+\b`)
+var (
+	metricName = regexp.MustCompile(`\b(?:gitlab_runner|runnerd|process|go|kube|kubelet|container|minio)_[a-z_]+\b`)
+	listedName = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\|")
+)
+
+// others are metrics that are not the daemon's own: client_golang's, of each process.
+var others = []string{"process_resident_memory_bytes", "process_cpu_seconds_total"}
 
 // TestMetricsExist: alerts and the dashboard ask for series that the daemon has.
+// docs/observability.md lists them; another test keeps it in step.
 func TestMetricsExist(t *testing.T) {
-	known := sources(t, "../pkg")
+	known := slices.Clone(others)
+	for _, m := range listedName.FindAllStringSubmatch(read(t, "../docs/observability.md"), -1) {
+		known = append(known, m[1])
+	}
 	for _, file := range []string{"components/prometheus/rules.yaml", "components/grafana/dashboard.json"} {
-		for _, name := range metricName.FindAllString(read(t, file), -1) {
+		names := metricName.FindAllString(read(t, file), -1)
+		if len(names) < 10 {
+			t.Errorf("%s: only %d series", file, len(names))
+		}
+		for _, name := range names {
 			plain := regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(name, "")
-			if !strings.Contains(known, `"`+name+`"`) && !strings.Contains(known, `"`+plain+`"`) {
+			if !slices.Contains(known, name) && !slices.Contains(known, plain) {
 				t.Errorf("%s: no series %q", file, name)
 			}
 		}
 	}
 }
 
-// TestRulesAreValid: Prometheus takes the alerts.
-func TestRulesAreValid(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
+// promtool runs promtool on a folder that holds the alerts as rules.yaml, and the
+// cases for them as alerts.yaml.
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	path, err := exec.LookPath("promtool")
 	if err != nil {
 		t.Skip("promtool is not installed; Debian's package prometheus has it")
 	}
+	dir := t.TempDir()
+	files := map[string][]byte{"alerts.yaml": []byte(read(t, "testdata/alerts.yaml"))}
 	for _, r := range everything(t) {
 		if r.GetKind() != "PrometheusRule" {
 			continue
 		}
-		groups, err := yaml.Marshal(find(t, r, "spec"))
-		if err != nil {
+		if files["rules.yaml"], err = yaml.Marshal(find(t, r, "spec")); err != nil {
 			t.Fatal(err)
-		}
-		file := filepath.Join(t.TempDir(), "rules.yaml")
-		if err := os.WriteFile(file, groups, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", file).CombinedOutput(); err != nil {
-			t.Errorf("promtool check rules: %v\n%s", err, out)
 		}
 	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := exec.CommandContext(t.Context(), path, args...)
+	run.Dir = dir
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// TestRulesAreValid: Prometheus takes the alerts.
+func TestRulesAreValid(t *testing.T) { promtool(t, "check", "rules", "rules.yaml") }
+
+// TestAlerts: each alert fires when it should, and does not when it should not.
+func TestAlerts(t *testing.T) {
+	rules, cases := read(t, "components/prometheus/rules.yaml"), read(t, "testdata/alerts.yaml")
+	for _, a := range regexp.MustCompile(`- alert: (\w+)`).FindAllStringSubmatch(rules, -1) {
+		for _, want := range []string{" fires", " does not fire"} {
+			if !strings.Contains(cases, "name: "+a[1]+want+"\n") {
+				t.Errorf("testdata/alerts.yaml has no case %q", a[1]+want)
+			}
+		}
+	}
+	promtool(t, "test", "rules", "alerts.yaml")
 }
 
 // TestRunbooks: each alert links to a section that is there.

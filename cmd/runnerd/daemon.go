@@ -20,6 +20,7 @@ import (
 	"github.com/runnerd/runnerd/pkg/poller"
 	"github.com/runnerd/runnerd/pkg/status"
 	"github.com/runnerd/runnerd/pkg/trace"
+	"github.com/runnerd/runnerd/pkg/tracing"
 )
 
 // A daemon runs the entries of a config until it is told to stop. The fields
@@ -40,10 +41,14 @@ type daemon struct {
 	process  *metrics.Process
 	jobs     *metrics.Jobs
 	backlog  *metrics.Backlog
+	logs     *metrics.Logs
 	gitlab   *gitlab.Metrics
+	cluster  *kubernetes.Metrics
 	polling  *poller.Metrics
 	caches   *cache.Metrics
 	policy   *metrics.Policy
+	spans    *tracing.Metrics
+	tracer   *tracing.Tracer // nil: no traces; set by run
 	slots    *poller.Slots
 	budget   *trace.Budget
 	status   *status.Status
@@ -79,15 +84,24 @@ func newDaemon(build buildInfo, path, agent string, c *config.Config, log *zap.L
 		registry: prometheus.NewRegistry(), slots: poller.NewSlots(c.Concurrent),
 		budget: trace.NewBudget(keepAlives), status: &status.Status{}, claims: kubernetes.NewClaims(),
 	}
-	d.process = metrics.NewProcess(d.registry, metrics.Build{Name: product, Version: build.Version, Revision: build.Revision, BuiltAt: build.Built})
-	d.jobs = metrics.NewJobs(d.registry)
-	d.backlog = metrics.NewBacklog(d.registry)
-	d.gitlab = gitlab.NewMetrics(d.registry)
-	d.caches = cache.NewMetrics(d.registry)
-	d.policy = metrics.NewPolicy(d.registry)
-	d.polling = poller.NewMetrics(d.registry, d.slots)
+	d.count(d.registry)
+	d.log = log.WithOptions(zap.Hooks(d.process.Logged))
 	d.enter(metrics.Starting)
 	return d, nil
+}
+
+// count makes all metrics and registers them with reg.
+func (d *daemon) count(reg prometheus.Registerer) {
+	d.process = metrics.NewProcess(reg, metrics.Build{Name: product, Version: d.build.Version, Revision: d.build.Revision, BuiltAt: d.build.Built})
+	d.jobs = metrics.NewJobs(reg)
+	d.backlog = metrics.NewBacklog(reg)
+	d.logs = metrics.NewLogs(reg)
+	d.gitlab = gitlab.NewMetrics(reg)
+	d.cluster = kubernetes.NewMetrics(reg)
+	d.caches = cache.NewMetrics(reg)
+	d.policy = metrics.NewPolicy(reg)
+	d.polling = poller.NewMetrics(reg, d.slots)
+	d.spans = tracing.NewMetrics(reg)
 }
 
 func (d *daemon) enter(state string) {
@@ -113,6 +127,12 @@ func (d *daemon) run(stop stopper) error {
 	if err := d.serve(serving, served); err != nil {
 		return err
 	}
+	endTraces, err := d.trace(stop.force)
+	if err != nil {
+		closeServer()
+		return errors.Join(err, <-served)
+	}
+	defer endTraces()
 	defer d.manager.release()
 	defer d.leases.start(context.WithoutCancel(stop.force))()
 	if err := d.apply(stop, d.config); err != nil {
@@ -177,6 +197,6 @@ func (d *daemon) serve(ctx context.Context, served chan<- error) error {
 		return err
 	}
 	d.log.Info("serving metrics and health", zap.String("address", listener.Addr().String()))
-	go func() { served <- status.Serve(ctx, listener, d.status.Handler(d.registry)) }()
+	go func() { served <- status.Serve(ctx, listener, d.status.Handler(d.registry, d.config.Pprof)) }()
 	return nil
 }

@@ -86,12 +86,14 @@ func (d *daemon) newEntry(s entrySetup) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.jobs.Introduce(id)
 	backlog := &trace.Backlog{}
 	e.closes = append(e.closes, d.backlog.Watch(id, func() metrics.Unconfirmed { return metrics.Unconfirmed(backlog.Unconfirmed()) }))
 	e.runner = lifecycle.New(lifecycle.Options{
 		Plan: plan, SystemID: d.systemID, Judge: verdicts, Executor: place, Caches: e.caches.of(), Secrets: secrets,
-		Trace:   trace.Options{API: client, Budget: d.budget, Backlog: backlog, FinishTimeout: r.FinalUpdateTimeout.Duration()},
-		Observe: func(j *job.Job) lifecycle.Observer { return d.observe(id, j) },
+		Trace:   trace.Options{API: client, Budget: d.budget, Backlog: backlog, Lag: d.logs.Of(id), FinishTimeout: r.FinalUpdateTimeout.Duration()},
+		Observe: func(b lifecycle.Beginning) lifecycle.Observer { return d.observe(id, r, b) },
+		Extra:   d.parent(r),
 		Log:     e.log, RemoveLater: e.pods != nil, ProjectLimit: r.ProjectLimit,
 		TwoPhase: e.pods != nil && r.TwoPhase == config.TwoPhaseAuto,
 		// A tenth is left for what comes behind the report.
@@ -168,7 +170,9 @@ func (d *daemon) executor(e *entry) (executor.Executor, error) {
 	if e.config.Executor == config.ExecutorLocal {
 		return local.New(local.Config{Agent: d.agent, Root: localRoot(e.config)}, e.log), nil
 	}
-	client, err := kubernetes.Connect(connection(e.config.Kubernetes, d.build))
+	where := connection(e.config.Kubernetes, d.build)
+	where.Metrics = d.cluster
+	client, err := kubernetes.Connect(where)
 	if err != nil {
 		return nil, err
 	}

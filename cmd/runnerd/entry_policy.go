@@ -72,6 +72,7 @@ func (d *daemon) factsConfig(r config.Runner) gitlab.FactsConfig {
 	read := r.Policy.GitLab
 	return gitlab.FactsConfig{
 		URL: r.URL, TLS: tlsFiles(r, d.path), UserAgent: product + "/" + d.build.Version,
+		Metrics: d.gitlab, Runner: r.Token, SystemID: d.systemID,
 		CacheFor: read.CacheFor.Duration(), Timeout: read.Timeout.Duration(),
 		Token: func() (job.Secret, error) {
 			if read.TokenFile == "" {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -160,6 +161,7 @@ func (d *daemon) remind(c *config.Config) {
 	for key, values := range map[string][2]string{
 		"log_format":     {d.config.LogFormat, c.LogFormat},
 		"listen_address": {d.config.ListenAddress, c.ListenAddress},
+		"pprof":          {strconv.FormatBool(d.config.Pprof), strconv.FormatBool(c.Pprof)},
 	} {
 		if values[0] != values[1] {
 			d.log.Warn("changed setting comes into force at the next start", zap.String("key", key))

@@ -76,6 +76,7 @@ func (d *daemon) rotateToken(stop stopper, r config.Runner) error {
 		err = config.WriteFile(d.path, same)
 	}
 	if err != nil {
+		d.process.ConfigSaved(err)
 		return err
 	}
 
@@ -87,6 +88,7 @@ func (d *daemon) rotateToken(stop stopper, r config.Runner) error {
 	if err == nil {
 		err = config.WriteFile(d.path, stored)
 	}
+	d.process.ConfigSaved(err)
 	if err != nil {
 		// The new token is the only one that GitLab knows: use it while it lasts.
 		c.Runners[i].Token, c.Runners[i].TokenExpiresAt = got.Token, time.Time{}

@@ -57,15 +57,19 @@ var mayImport = map[string][]string{
 	"pkg/secret":    {"pkg/job"}, // what Vaults hold of a job's secrets
 	"pkg/status":    {},
 	"pkg/trace":     {"pkg/job"},
+	"pkg/tracing":   {"pkg/cacert"}, // OpenTelemetry, and nobody else has to do with it
 
 	"pkg/executor":            {"pkg/job"},
 	"pkg/executor/relay":      {"pkg/frame", "pkg/job"},
 	"pkg/executor/kubernetes": {"pkg/executor", "pkg/executor/relay", "pkg/job", "pkg/lease"},
 	"pkg/executor/local":      {"pkg/executor", "pkg/executor/relay", "pkg/job"},
 
+	"internal/configdoc":  {"internal/markdown", "pkg/config", "pkg/job"}, // what there is to set, for docs/configure.md
 	"internal/demo":       {"internal/standin"},
+	"internal/markdown":   {}, // the documents, for tests of them
 	"internal/policycase": {}, // jobs as payloads, and what a policy should say of them
 	"internal/miniotest":  {}, // a real MinIO server, for tests
+	"internal/otlptest":   {}, // a collector of traces, for tests
 	"internal/treegen":    {},
 	"internal/vaulttest":  {}, // a strict Vault, for tests
 	"test/cachebench":     {"*"},

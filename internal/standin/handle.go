@@ -3,6 +3,7 @@ package standin
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -60,6 +61,15 @@ func (c *call) leave() {
 		f()
 	}
 	c.leaving = nil
+}
+
+// host is the address of the machine or pod that the request comes from.
+func (c *call) host() string {
+	host, _, err := net.SplitHostPort(c.RemoteAddr)
+	if err != nil {
+		return c.RemoteAddr
+	}
+	return host
 }
 
 type handler func(*call) answer

@@ -29,6 +29,7 @@ type raw struct {
 	srv    *standin.Server
 	runner *standin.Runner
 	http   *http.Client // nil: call the handler
+	from   string       // address of the client, when the handler is called
 	logs   map[*standin.Job][]byte
 }
 
@@ -84,6 +85,7 @@ func (c *raw) do(method, path string, body []byte, headers ...header) reply {
 	if err != nil {
 		c.t.Fatalf("request %s %s: %v", method, path, err)
 	}
+	req.RemoteAddr = c.from
 	req.Header.Set("User-Agent", "raw 1.0")
 	req.Header.Set("Accept", "application/json")
 	if body != nil {

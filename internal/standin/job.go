@@ -58,6 +58,7 @@ type Job struct {
 	handshakes int
 	told       toldJob
 	early      []Violation // PATCHes before their time; forgiven when the job ends
+	pauses     int         // PATCHes in their time behind the last of those
 
 	ackTimer, silenceTimer, cancelTimer *time.Timer
 }

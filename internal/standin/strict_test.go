@@ -46,6 +46,42 @@ func TestRestartForgivesWhatTheOldProcessKnew(t *testing.T) {
 	})
 }
 
+// Replicas have addresses of their own: one that goes on with the job of another
+// asks from the beginning what the server has, and only the first time.
+func TestAnotherReplicaAsksForTheLength(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newRaw(t, standin.Options{})
+		c.from = "10.0.0.1:1234"
+		j := c.run(standin.JobSpec{})
+		c.want(http.StatusAccepted, c.patch(j, line("x")))
+		c.from = "10.0.0.2:1234"
+		c.want(http.StatusRequestedRangeNotSatisfiable, c.patchAt(j, 0, line("x")))
+		if got := points(c.srv); got != nil {
+			t.Errorf("violations: %v", got)
+		}
+		c.want(http.StatusRequestedRangeNotSatisfiable, c.patchAt(j, 0, line("x")))
+		if diff := cmp.Diff([]string{"14.23"}, points(c.srv)); diff != "" {
+			t.Errorf("violations (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// The page of a proxy that has lost its GitLab ends no job, whatever its status.
+func TestPageOfAProxyIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newRaw(t, standin.Options{})
+		j := c.run(standin.JobSpec{})
+		for _, status := range []int{http.StatusForbidden, http.StatusNotFound} {
+			c.srv.Inject(standin.Fault{Endpoint: standin.UpdateJob, Status: status, Body: "<html>no such backend</html>"})
+			c.want(status, c.put(j, map[string]any{"state": "running"}))
+		}
+		c.want(http.StatusOK, c.put(j, map[string]any{"state": "running"}))
+		if got := points(c.srv); got != nil {
+			t.Errorf("violations: %v", got)
+		}
+	})
+}
+
 // A failing test is reported through the TB.
 type fakeTB struct {
 	testing.TB

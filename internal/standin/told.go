@@ -3,6 +3,7 @@ package standin
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type toldJob struct {
 	cancel    time.Time              // when it was first told of canceling
 	notBefore map[Endpoint]time.Time // when it may come again
 
+	host          string    // that the last PATCH came from
 	patched       time.Time // end of the last PATCH that was answered 202 or 416; zero: no such
 	patchInterval time.Duration
 	interval      time.Duration
@@ -75,7 +77,7 @@ func (j *Job) hear(c *call, a answer) {
 	if c.endpoint != PatchTrace {
 		return
 	}
-	t.patched = time.Time{}
+	t.host, t.patched = c.host(), time.Time{}
 	if a.status == http.StatusAccepted || a.status == http.StatusRequestedRangeNotSatisfiable {
 		t.unsure, t.restarted = false, false
 		t.patched, t.patchInterval = now, t.interval
@@ -98,8 +100,12 @@ func (j *Job) hearWait(c *call, a answer, now time.Time) {
 	j.told.grace = max(j.told.grace, until.Sub(now))
 }
 
-// hearStop notes the answers after which a client has nothing more to say.
+// hearStop notes the answers after which a client has nothing more to say. A page
+// is not GitLab's answer, but that of a proxy that has lost its GitLab.
 func (j *Job) hearStop(c *call, a answer) {
+	if strings.HasPrefix(a.header.Get("Content-Type"), "text/html") {
+		return
+	}
 	status := State(a.header.Get("Job-Status"))
 	switch {
 	case a.status == http.StatusForbidden, a.status == http.StatusNotFound && c.endpoint == UpdateJob:

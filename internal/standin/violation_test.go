@@ -177,6 +177,8 @@ func TestViolations(t *testing.T) {
 			c.patch(j, line("y"))
 			wait()
 			c.patch(j, line("z"))
+			wait()
+			c.patch(j, line("z"))
 		}},
 		{name: "early PATCH before a keep-alive", point: "14.26", do: func(c *raw) {
 			j := c.run(standin.JobSpec{})

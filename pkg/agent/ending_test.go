@@ -251,6 +251,40 @@ func TestStopAfterCancel(t *testing.T) {
 	p.wantsNot("\nafter\n")
 }
 
+// TestLostEndIsSentAgain: the node's container runtime may lose what it has just
+// read. When the end is lost, nobody could know without another frame.
+func TestLostEndIsSentAgain(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "echo hello")
+	p.helper.Stays = time.Hour
+	p.onResult = func(*pod) {} // it is lost
+	p.onResent = func(p *pod) {
+		if p.lastResent != p.lastSeq {
+			t.Errorf("frame %d came again, want the last one, %d", p.lastResent, p.lastSeq)
+		}
+		p.tell("resend", "1 a")
+		p.onResent = func(p *pod) { // whatever else is repeated comes behind
+			if p.lastResent == 1 {
+				p.delete()
+			}
+		}
+	}
+	wantOutcome(t, p.run(), exited(0))
+	if p.lastResent == 0 {
+		t.Error("no frame came again")
+	}
+}
+
+func TestHelperStaysNoLongerThanItIsTo(t *testing.T) {
+	t.Parallel()
+	for _, stays := range []time.Duration{0, time.Second} {
+		p := newPod(t, "echo hello")
+		p.helper.Stays = stays
+		p.onResult = func(*pod) {}
+		wantOutcome(t, p.run(), exited(0))
+	}
+}
+
 // TestLongLogCanBeSentAgainAfterTheResult: a daemon that is far behind may find
 // that the node has thrown a part of the stream away.
 func TestLongLogCanBeSentAgainAfterTheResult(t *testing.T) {

@@ -32,8 +32,8 @@ type framer struct {
 	seq     int64
 	offset  int64 // of the next log byte to be framed
 	pending []byte
-	line    []byte
-	err     error // the first of out and store; it sticks
+	line    []byte // the lines that were written last
+	err     error  // the first of out and store; it sticks
 }
 
 func newFramer(out io.Writer, store *os.File) *framer {
@@ -116,6 +116,9 @@ func (f *framer) event(e job.Event) error {
 
 // cut makes frames of the pending bytes: of all, or only full ones.
 func (f *framer) cut(all bool) {
+	if len(f.pending) == 0 {
+		return
+	}
 	f.line = f.line[:0]
 	rest := f.pending
 	for len(rest) >= frame.MaxPayload || all && len(rest) > 0 {
@@ -145,6 +148,19 @@ func (f *framer) emit(lines []byte) {
 	if _, err := f.out.Write(lines); err != nil {
 		f.err = fmt.Errorf("write the job's stream: %w", err)
 	}
+}
+
+// repeat writes the last frame once more, or the last ones.
+func (f *framer) repeat() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return f.err
+	}
+	if _, err := f.out.Write(f.line); err != nil {
+		f.err = fmt.Errorf("write the job's stream: %w", err)
+	}
+	return f.err
 }
 
 // resend writes all frames from number first on once more.

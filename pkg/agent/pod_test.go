@@ -33,11 +33,12 @@ type pod struct {
 	image     string                   // root directory of the build process; empty: the test's own
 	onLog     func(p *pod, log string) // after each frame
 
-	onResent func(p *pod) // when the first frame comes again
+	onResent func(p *pod) // when a frame comes again
 	onResult func(p *pod) // when the result comes; nil: the pod is deleted
 
 	helperCmd, buildCmd *exec.Cmd
 	lastSeq             int64
+	lastResent          int64
 	resent              int
 	log                 bytes.Buffer
 	ending              int // where the log says how the job ended
@@ -187,7 +188,9 @@ func (p *pod) read(stdout io.Reader) {
 			return
 		}
 		if f.Seq <= p.lastSeq {
-			if p.resent++; p.resent == 1 && p.onResent != nil {
+			p.resent++
+			p.lastResent = f.Seq
+			if p.onResent != nil {
 				p.onResent(p)
 			}
 			continue

@@ -72,7 +72,7 @@ type found struct {
 }
 
 // find looks for the first cache that can be restored.
-func (c *Cache) find(ctx context.Context, candidates []candidate) found {
+func (c *Cache) find(ctx context.Context, log *zap.Logger, candidates []candidate) found {
 	var f found
 	for _, at := range candidates {
 		lookup := job.CacheLookup{Key: at.key, Result: job.CacheDenied, Detail: at.refused}
@@ -96,7 +96,7 @@ func (c *Cache) find(ctx context.Context, candidates []candidate) found {
 			f.head, f.at = head, at
 			return f
 		}
-		c.troubled(at, err)
+		c.troubled(log, at, err)
 		if hopeless(err) {
 			f.err = err
 			return f
@@ -142,7 +142,7 @@ func (c *Cache) result(err error) (job.CacheResult, string) {
 }
 
 // troubled counts and logs a lookup that says more than that there is nothing.
-func (c *Cache) troubled(at candidate, err error) {
+func (c *Cache) troubled(log *zap.Logger, at candidate, err error) {
 	switch {
 	case errors.Is(err, store.ErrNotFound), errors.Is(err, errUnfit):
 		return
@@ -151,7 +151,7 @@ func (c *Cache) troubled(at candidate, err error) {
 	default:
 		c.meter.failed(opLookup, codeOf(err))
 	}
-	c.Log.Warn("cache not looked up", zap.String("cache", string(c.folder(at.place))), zap.Error(err))
+	log.Warn("cache not looked up", zap.String("cache", string(c.folder(at.place))), zap.Error(err))
 }
 
 // days writes a long time for people.

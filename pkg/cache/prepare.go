@@ -57,7 +57,7 @@ func (s *Session) prepare(ctx context.Context, i int, p *job.CachePlan, keys []j
 }
 
 func (s *Session) prepareRestore(ctx context.Context, x *entry, p *job.CachePlan, candidates []candidate) {
-	f := s.cache.find(ctx, candidates)
+	f := s.cache.find(ctx, s.log, candidates)
 	p.Lookups = f.lookups
 	if f.err != nil && p.Note == "" {
 		p.Note = explain(f.err)

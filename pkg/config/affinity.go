@@ -33,9 +33,9 @@ type NodeTerm struct {
 
 // An Expression compares the value of a key.
 type Expression struct {
-	Key      string   `toml:"key"`
+	Key      string   `toml:"key"`      // of a label; of a field in match_fields
 	Operator string   `toml:"operator"` // In, NotIn, Exists, DoesNotExist; for nodes also Gt, Lt
-	Values   []string `toml:"values"`
+	Values   []string `toml:"values"`   // to compare with; none for Exists and DoesNotExist
 }
 
 // PodAffinity is about other pods.
@@ -53,15 +53,15 @@ type PreferredPodTerm struct {
 // A PodTerm names pods, and the node label that says what "near" means.
 type PodTerm struct {
 	LabelSelector     LabelSelector `toml:"label_selector"`
-	Namespaces        []string      `toml:"namespaces"`
-	TopologyKey       string        `toml:"topology_key"`
+	Namespaces        []string      `toml:"namespaces"`   // of the pods; none with namespace_selector empty too: the job pod's own
+	TopologyKey       string        `toml:"topology_key"` // node label; nodes with the same value are near
 	NamespaceSelector LabelSelector `toml:"namespace_selector"`
-	MatchLabelKeys    []string      `toml:"match_label_keys"`
-	MismatchLabelKeys []string      `toml:"mismatch_label_keys"`
+	MatchLabelKeys    []string      `toml:"match_label_keys"`    // labels of the job pod that the pods have to share
+	MismatchLabelKeys []string      `toml:"mismatch_label_keys"` // labels of the job pod that they must not share
 }
 
 // A LabelSelector matches what fulfils all of it.
 type LabelSelector struct {
-	MatchLabels      map[string]string `toml:"match_labels"`
+	MatchLabels      map[string]string `toml:"match_labels"` // name and value
 	MatchExpressions []Expression      `toml:"match_expressions"`
 }

@@ -26,23 +26,23 @@ const (
 
 // CacheS3 is a bucket of an S3-compatible store.
 type CacheS3 struct {
-	ServerAddress                       string         `toml:"ServerAddress"` // host[:port]; "s3.amazonaws.com"
-	AccessKey                           string         `toml:"AccessKey"`
-	SecretKey                           job.Secret     `toml:"SecretKey"`
-	SessionToken                        job.Secret     `toml:"SessionToken"`
-	BucketName                          string         `toml:"BucketName"`
-	BucketLocation                      string         `toml:"BucketLocation"`            // region; "" means looked up
-	Insecure                            bool           `toml:"Insecure"`                  // http, not https
-	AuthenticationType                  string         `toml:"AuthenticationType"`        // access-key or iam; "" is replaced: access-key with address and both keys, else iam
-	ServerSideEncryption                string         `toml:"ServerSideEncryption"`      // S3, KMS or DSSE-KMS, or AWS's own names of them
-	ServerSideEncryptionKeyID           string         `toml:"ServerSideEncryptionKeyID"` // of KMS
-	DualStack                           Optional[bool] `toml:"DualStack"`                 // IPv6 endpoints of AWS; not set means true
-	PathStyle                           Optional[bool] `toml:"PathStyle"`                 // not set: unless the host is AWS's or Google's
-	Accelerate                          bool           `toml:"Accelerate"`
-	RoleARN                             string         `toml:"RoleARN"`
-	UploadRoleARN                       string         `toml:"UploadRoleARN"`
-	AssumeRoleMaxConcurrency            int            `toml:"AssumeRoleMaxConcurrency"` // 5; -1 means no limit
-	DisableAssumeRoleCredentialsCaching bool           `toml:"DisableAssumeRoleCredentialsCaching"`
+	ServerAddress                       string         `toml:"ServerAddress"`                       // host[:port]; "s3.amazonaws.com"
+	AccessKey                           string         `toml:"AccessKey"`                           // without keys runnerd's surroundings are asked: environment, web identity, the node's role
+	SecretKey                           job.Secret     `toml:"SecretKey"`                           // goes with AccessKey
+	SessionToken                        job.Secret     `toml:"SessionToken"`                        // of temporary keys
+	BucketName                          string         `toml:"BucketName"`                          // has to be set for Type = "s3"
+	BucketLocation                      string         `toml:"BucketLocation"`                      // region; "" means looked up
+	Insecure                            bool           `toml:"Insecure"`                            // http, not https
+	AuthenticationType                  string         `toml:"AuthenticationType"`                  // access-key or iam; "" is replaced: access-key with address and both keys, else iam
+	ServerSideEncryption                string         `toml:"ServerSideEncryption"`                // S3, KMS or DSSE-KMS, or AWS's own names of them
+	ServerSideEncryptionKeyID           string         `toml:"ServerSideEncryptionKeyID"`           // of KMS
+	DualStack                           Optional[bool] `toml:"DualStack"`                           // IPv6 endpoints of AWS; not set means true
+	PathStyle                           Optional[bool] `toml:"PathStyle"`                           // not set: unless the host is AWS's or Google's
+	Accelerate                          bool           `toml:"Accelerate"`                          // transfer acceleration of AWS
+	RoleARN                             string         `toml:"RoleARN"`                             // a role to assume for all access
+	UploadRoleARN                       string         `toml:"UploadRoleARN"`                       // a role to assume for uploads
+	AssumeRoleMaxConcurrency            int            `toml:"AssumeRoleMaxConcurrency"`            // 5; -1 means no limit
+	DisableAssumeRoleCredentialsCaching bool           `toml:"DisableAssumeRoleCredentialsCaching"` // ask for a role's credentials anew each time
 
 	ConditionalPut string            `toml:"conditional_put"` // auto, on or off; "" means auto: unless the store is Google's
 	CAFile         string            `toml:"ca_file"`         // PEM; trusted in addition to the system's authorities

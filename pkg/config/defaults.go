@@ -33,6 +33,7 @@ func (c *Config) setDefaults() {
 	c.LogFormat = "runner"
 	c.ShutdownTimeout = defaultShutdownTimeout
 	c.ConnectionMaxAge = 15 * Duration(time.Minute)
+	c.Tracing.setDefaults()
 }
 
 func (r *Runner) setDefaults() {

@@ -13,6 +13,7 @@ var reference = regexp.MustCompile(`\$\{([^}]*)\}`)
 
 // expand replaces references to environment variables where GitLab Runner does.
 func (c *Config) expand(r *report, lookup func(string) (string, bool)) {
+	c.Tracing.expand(r, lookup)
 	for i := range c.Runners {
 		runner, path := &c.Runners[i], elementPath("runners", i)
 		runner.URL = expandText(r, path+".url", runner.URL, lookup)

@@ -129,3 +129,13 @@ func ignoredIn(path string) []string {
 	}
 	return names
 }
+
+// IgnoredKeys returns GitLab Runner's keys that do nothing here, each with its
+// reason, by their path without positions ("runners.kubernetes.pod_spec").
+func IgnoredKeys() map[string]string {
+	reasons := make(map[string]string, len(ignoredKeys))
+	for path, i := range ignoredKeys {
+		reasons[path] = i.reason
+	}
+	return reasons
+}

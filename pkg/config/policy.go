@@ -3,7 +3,7 @@ package config
 import "github.com/runnerd/runnerd/pkg/job"
 
 // A Policy says which jobs a runner takes, and how their pods differ. GitLab
-// Runner has no such table. The image lists that it has are in Kubernetes.
+// Runner has no such table. The image lists that it has are in [runners.kubernetes].
 type Policy struct {
 	Mode              string `toml:"mode"`                // enforce or audit: deny, or only say what would be denied; "enforce"
 	Default           string `toml:"default"`             // allow or deny: what is done with a job that no rule matches; "allow"
@@ -56,13 +56,13 @@ type Rule struct {
 	Images               []string       `toml:"images"`                // globs: all of the job's own images to allow it, any of them to deny it
 	Expression           string         `toml:"expression"`            // CEL over the same facts
 
-	Namespace       string            `toml:"namespace"`
-	ServiceAccount  string            `toml:"service_account"`
+	Namespace       string            `toml:"namespace"`        // of the job's pod and Secrets
+	ServiceAccount  string            `toml:"service_account"`  // of the job's pod
 	NodeSelector    map[string]string `toml:"node_selector"`    // in addition to the runner's
 	NodeTolerations map[string]string `toml:"node_tolerations"` // in addition to the runner's; written as there
-	ResourceClass   string            `toml:"resource_class"`   // a name of Kubernetes.ResourceClasses
-	NetworkTier     string            `toml:"network_tier"`
-	CacheTier       string            `toml:"cache_tier"` // caches are shared within a tier only
+	ResourceClass   string            `toml:"resource_class"`   // a name of resource_classes
+	NetworkTier     string            `toml:"network_tier"`     // of the job's pod; NetworkTier of the policy unless given
+	CacheTier       string            `toml:"cache_tier"`       // caches are shared within a tier only
 }
 
 // A Signature demands that images are signed with cosign.
@@ -93,16 +93,16 @@ type Network struct {
 
 // A NetworkTier may reach more than all job pods may.
 type NetworkTier struct {
-	Name   string `toml:"name"`
+	Name   string `toml:"name"` // as rules have it in network_tier
 	Egress []Peer `toml:"egress"`
 }
 
 // A Peer is an address range, or pods of this cluster.
 type Peer struct {
-	CIDR      string            `toml:"cidr"`
+	CIDR      string            `toml:"cidr"`      // "203.0.113.0/24"; or else namespace
 	Except    []string          `toml:"except"`    // ranges within CIDR that do not belong to it
 	Namespace string            `toml:"namespace"` // of the pods
 	Pods      map[string]string `toml:"pods"`      // their labels; none: all pods of Namespace
-	Ports     []int64           `toml:"ports"`     // TCP; none with UDPPorts empty too: all ports
-	UDPPorts  []int64           `toml:"udp_ports"`
+	Ports     []int64           `toml:"ports"`     // TCP; none with udp_ports empty too: all ports
+	UDPPorts  []int64           `toml:"udp_ports"` // UDP
 }

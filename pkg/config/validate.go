@@ -29,6 +29,7 @@ func (c *Config) validate(r *report) {
 	}
 	atLeast(r, "shutdown_timeout", int64(c.ShutdownTimeout), 0)
 	validateLabels(r, "labels", c.Labels)
+	c.Tracing.validate(r)
 	if len(c.Runners) == 0 {
 		r.warn("", "no [[runners]] entry; there is nothing to run until runnerd register has added one")
 	}

@@ -22,6 +22,14 @@ func (k *Kubernetes) validate(r *report, at string) {
 	if k.Namespace == "" {
 		r.warn(at+".namespace", "empty; job pods run in the namespace %q. Name another one, jobs need no access to that", defaultNamespace)
 	}
+	if strings.Contains(k.Namespace, "$") {
+		r.problem(at+".namespace", "%q: variables are not replaced here, because the namespace is watched from the daemon's start; write a name, and let rules of [runners.policy] or overwrite_namespaces choose others", k.Namespace)
+	} else {
+		dnsLabel(r, at+".namespace", k.Namespace)
+	}
+	if strings.Contains(k.HelperImage, "gitlab-runner-helper") {
+		r.warn(at+".helper_image", "looks like GitLab Runner's, which has no runnerd-agent: every job would fail; take the key out, or name a copy of runnerd-helper")
+	}
 	atLeast(r, at+".pause_on_unschedulable", int64(k.PauseOnUnschedulable), 0)
 	atLeast(r, at+".keep_failed_pods_max", int64(k.KeepFailedPodsMax), 0)
 	if k.KeepFailedPods.Duration() < 0 || k.KeepFailedPods.Duration() > 24*time.Hour {
@@ -75,6 +83,9 @@ func (k *Kubernetes) validateOverwrites(r *report, at string) {
 	}
 	if len(k.OverwriteNamespaces) > 0 && k.NamespaceOverwriteAllowed == "" {
 		r.problem(at+".overwrite_namespaces", "no job can choose one of them: namespace_overwrite_allowed is empty. Write a regular expression there that matches what a job may choose, such as \".*\"")
+	}
+	if len(k.OverwriteNamespaces) == 0 && k.NamespaceOverwriteAllowed != "" {
+		r.warn(at+".namespace_overwrite_allowed", "lets a job choose none but namespace, until overwrite_namespaces lists the others: runnerd watches them from its start")
 	}
 	for key, expr := range k.Overwritable() {
 		if _, err := regexp.Compile(expr); err != nil {

@@ -92,7 +92,20 @@ type Task struct {
 
 	// OnEvent is told of phases as they begin and end. It must not block.
 	OnEvent func(job.Event)
+
+	// Took is told how long a part of the start took, Creating, Scheduling or Pulling,
+	// when that is over, by this process's clock. Of what was over before Run has looked
+	// it is not told. It must not block; it may be called from any goroutine, and may
+	// be nil.
+	Took func(part string, from, to time.Time)
 }
+
+// The parts of the start of what a job runs in.
+const (
+	Creating   = "create"   // until the cluster has it, with what it needs
+	Scheduling = "schedule" // until it has a node
+	Pulling    = "pull"     // until the last of its containers runs, with its image
+)
 
 // Lost is what a job begins anew for when the place has lost what it ran in, before
 // a script began.

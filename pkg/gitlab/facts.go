@@ -25,6 +25,11 @@ type FactsConfig struct {
 	TLS       TLS
 	UserAgent string // empty means "runnerd"
 
+	// The questions are counted as this runner's.
+	Metrics  *Metrics // may be nil
+	Runner   job.Secret
+	SystemID string
+
 	// CacheFor is how long a project's list of protected branches, tags or
 	// environments is used; 0 means 1 min. What is protected or unprotected in
 	// GitLab takes effect here after so long.
@@ -94,7 +99,12 @@ func newFacts(c FactsConfig, base *url.URL, transport pooled) (*Facts, error) {
 		c.UserAgent = "runnerd"
 	}
 	var err error
-	f.api, err = newAPI(base, &http.Client{Transport: &retryTransport{base: transport}, CheckRedirect: stayOnHost}, c.UserAgent)
+	watch := c.Metrics.observer(c.Runner, c.SystemID)
+	asking := &http.Client{
+		Transport:     &observedTransport{&retryTransport{base: transport, observer: watch}, watch},
+		CheckRedirect: stayOnHost,
+	}
+	f.api, err = newAPI(base, asking, c.UserAgent)
 	if err != nil {
 		return nil, fmt.Errorf("gitlab: %s: %w", base, err)
 	}

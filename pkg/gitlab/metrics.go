@@ -1,6 +1,7 @@
 package gitlab
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,7 @@ const (
 	endpointUpdateJob  = "update_job"
 	endpointPatchTrace = "patch_trace"
 	endpointResetToken = "reset_token"
+	endpointFacts      = "facts" // runnerd's own: what a policy asks about jobs and projects
 )
 
 // An observer is the metrics of one client.
@@ -86,6 +88,23 @@ func pathLabel(path string) string {
 		}
 	}
 	return strings.Join(parts, "/")
+}
+
+// An observedTransport counts calls as questions about jobs and projects.
+type observedTransport struct {
+	base     http.RoundTripper
+	observer observer
+}
+
+func (t *observedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	done := t.observer.observe(endpointFacts, req.Method)
+	answer, err := t.base.RoundTrip(req)
+	status := 0
+	if err == nil {
+		status = answer.StatusCode
+	}
+	done(status)
+	return answer, err
 }
 
 // observe starts the clock of a call; the function it returns counts the call.

@@ -24,6 +24,32 @@ const (
 	inputsObject    = "job.inputs"
 )
 
+// The kinds of an [InputError].
+const (
+	InputSyntax    = "syntax"        // an expression that is not understood
+	InputUnknown   = "unknown_input" // the job has no such input
+	InputSensitive = "sensitive"
+	InputValue     = "value" // one that is not of its type
+)
+
+// An InputError says why a job's inputs cannot be put into its definition.
+type InputError struct {
+	*Failure
+	Kind string
+}
+
+func (e *InputError) Unwrap() error { return e.Failure }
+
+func inputError(kind, format string, args ...any) error {
+	return &InputError{Failf(RunnerConfigurationError, format, args...), kind}
+}
+
+// UsesInputs reports whether Compile replaces the expressions of j about its inputs.
+func UsesInputs(j *Job, o Options) bool {
+	flags, _ := resolveFlags(j.Variables, o.FeatureFlags)
+	return flags[flagInputs] && len(j.Inputs) > 0
+}
+
 // interpolate returns j with its expressions replaced by the values of its
 // inputs. j itself is not changed. What comes out of a value is not looked at
 // again: a value is data, wherever it came from.
@@ -110,7 +136,7 @@ func (in *interpolation) replace(text string) (string, error) {
 		}
 		expression, behind, closed := strings.Cut(rest, expressionClose)
 		if !closed {
-			return "", Failf(RunnerConfigurationError, "%s has no end: write ${{ job.inputs.<name> }}", quotedExpression(expressionOpen+rest))
+			return "", inputError(InputSyntax, "%s has no end: write ${{ job.inputs.<name> }}", quotedExpression(expressionOpen+rest))
 		}
 		value, err := in.evaluate(expression)
 		if err != nil {
@@ -135,18 +161,18 @@ func (in *interpolation) evaluate(expression string) (string, error) {
 	shown := quotedExpression(expressionOpen + expression + expressionClose)
 	key, ok := strings.CutPrefix(strings.TrimSpace(expression), inputsObject+".")
 	if !ok || key == "" || strings.ContainsFunc(key, func(r rune) bool { return r > 0x7f || !isKeyByte(byte(r)) }) {
-		return "", Failf(RunnerConfigurationError, "%s is not understood: write ${{ job.inputs.<name> }}", shown)
+		return "", inputError(InputSyntax, "%s is not understood: write ${{ job.inputs.<name> }}", shown)
 	}
 	input, ok := in.inputs[key]
 	switch {
 	case !ok:
-		return "", Failf(RunnerConfigurationError, "%s: the job has no input %q; declare it in the job's inputs, or set %s=false to keep such text as it is", shown, key, flagInputs)
+		return "", inputError(InputUnknown, "%s: the job has no input %q; declare it in the job's inputs, or set %s=false to keep such text as it is", shown, key, flagInputs)
 	case input.Sensitive:
-		return "", Failf(RunnerConfigurationError, "%s: the input is sensitive, and would be readable in the job's definition; use a masked variable", shown)
+		return "", inputError(InputSensitive, "%s: the input is sensitive, and would be readable in the job's definition; use a masked variable", shown)
 	}
 	value, ok := input.text()
 	if !ok {
-		return "", Failf(RunnerConfigurationError, "%s: the input's value is not of its type %q", shown, input.Type)
+		return "", inputError(InputValue, "%s: the input's value is not of its type %q", shown, input.Type)
 	}
 	return value, nil
 }

@@ -106,6 +106,11 @@ type HelperPlan struct {
 	// said so: until then GitLab may give the job to another runner.
 	Held bool `json:"held,omitempty"`
 
+	// Stays is how long (ns) the helper stays behind its result, to write frames again
+	// that were lost on their way, unless it is told to end; set by the executor. 0
+	// means that only the helper of a long log stays.
+	Stays time.Duration `json:"stays,omitempty"`
+
 	// Entrypoint says that the build container's shell is started by its image's
 	// entrypoint, which may forget to.
 	Entrypoint bool `json:"entrypoint,omitempty"`

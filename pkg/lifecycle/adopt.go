@@ -83,8 +83,7 @@ func (r *Runner) Adopt(ctx context.Context, left Left) {
 		a.remove(ctx)
 		return
 	}
-	a.observer = r.Observe(p.Job)
-	a.observer.Adopted()
+	a.observer = r.Observe(Beginning{Job: p.Job, Received: p.Received, Adopted: true})
 	defer r.places.seize(p.Job.ProjectID)()
 	r.finish(ctx, report, a, func() (*job.Outcome, error) { return a.goOn(ctx, left.started, verdict) })
 }
@@ -156,6 +155,7 @@ func (a *attempt) complete() (lost int64) {
 	})
 	if lost > 0 || err != nil {
 		a.log.Error("a part of the job's log is lost", zap.Int64("bytes", lost), zap.Error(err))
+		a.observer.Lost(lost)
 	}
 	return lost
 }

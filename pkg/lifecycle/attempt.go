@@ -27,6 +27,7 @@ type attempt struct {
 	trace    *trace.Trace
 	lines    *ownLines
 	observer Observer
+	prepared bool // the helper has begun
 	log      *zap.Logger
 	verdict  *judge.Verdict // nil: not judged by this process
 	caches   *cache.Session // nil: the job has none, or there is no store
@@ -104,7 +105,9 @@ func (a *attempt) execute(ctx context.Context, planErr error, verdict trace.Verd
 	if planErr != nil {
 		return job.Outcome{}, planErr
 	}
+	asked := time.Now()
 	decided, err := a.runner.Judge.Judge(ctx, a.job, a.plan)
+	a.timed(PhaseJudge, asked)
 	if err != nil {
 		return job.Outcome{}, a.interrupted(ctx, err)
 	}
@@ -159,6 +162,7 @@ func (a *attempt) task(ctx context.Context, signals <-chan job.Signal) executor.
 		Plan: a.plan, Log: a.lines.jobLog(), Notes: a.lines, Services: a.lines.services(a.plan), Signals: signals,
 		Admit:   func(c []executor.Container) error { return a.admit(ctx, c) },
 		OnEvent: a.event, Again: a.again, Lost: a.lost,
+		Took: func(part string, from, to time.Time) { a.observer.Phase(Phase{Name: part, From: from, To: to}) },
 	}
 	if a.plan.Helper.Held {
 		task.Placed = a.placed
@@ -180,6 +184,7 @@ func (a *attempt) again(_ context.Context, what string) error {
 // lost takes from the executor that a part of the log is missing.
 func (a *attempt) lost(bytes int64) {
 	a.log.Error("a part of the job's log is lost", zap.Int64("bytes", bytes))
+	a.observer.Lost(bytes)
 	a.lines.lost(bytes)
 }
 
@@ -188,10 +193,12 @@ func (a *attempt) event(e job.Event) {
 	if e.Cache != nil {
 		a.cacheEvent(*e.Cache)
 	}
-	if e.Phase == nil || e.Phase.Done {
+	if e.Phase == nil {
 		return
 	}
-	a.observer.Stage(e.Phase.Name)
+	if a.stage(e); e.Phase.Done {
+		return
+	}
 	for _, step := range a.plan.Helper.Steps {
 		if step.Phase == e.Phase.Name {
 			a.lines.journal.settled() // the build container runs

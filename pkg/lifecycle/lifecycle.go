@@ -5,6 +5,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,7 +28,8 @@ type Options struct {
 	Caches   *cache.Cache     // nil: there is no store
 	Secrets  *secret.Resolver // for jobs with secrets:
 	Trace    trace.Options    // Job, Debug and Log are set for each job
-	Observe  func(*job.Job) Observer
+	Observe  func(Beginning) Observer
+	Extra    func(*job.Job) []job.Variable // of that job alone, besides Plan.Environment; nil: none
 	Log      *zap.Logger
 
 	// RemoveLater lets go of a job's slot before what the executor made is
@@ -45,17 +47,6 @@ type Options struct {
 	// ReportTimeout is how long the end of a job may take to reach GitLab when
 	// the process has been asked to stop.
 	ReportTimeout time.Duration
-}
-
-// An Observer is told where a job is; it counts. Its methods are not called
-// concurrently.
-type Observer interface {
-	Stage(name string)
-	Remade()                  // what the job ran in was lost before its script began, and is made anew
-	Adopted()                 // another process has begun the job
-	Finish(reason job.Reason) // the reason as runnerd sees it; empty for success
-	Leave()                   // instead of Finish: another process goes on with the job
-	GaveBack(why string)      // instead of Finish: GitLab has the job again, for a reason as in executor.FullError, or "stop"
 }
 
 // A Runner runs the jobs of one [[runners]] entry. It is safe for concurrent use.
@@ -83,8 +74,13 @@ func (r *Runner) Wait() {
 // acknowledgeTimeout bounds the first word to GitLab about a job.
 const acknowledgeTimeout = 10 * time.Second
 
-// removeTimeout bounds the clean-up behind a job.
-const removeTimeout = time.Minute
+const (
+	// removeTimeout bounds the clean-up behind a job.
+	removeTimeout = time.Minute
+	// lastAnswer is how long GitLab has to answer when a job's result could as well be
+	// left to the next process.
+	lastAnswer = 3 * time.Second
+)
 
 // Handle takes j to its end. It blocks until GitLab has the job's log and
 // result, or does not want them, and, unless RemoveLater is set, nothing of the
@@ -96,6 +92,9 @@ const removeTimeout = time.Minute
 func (r *Runner) Handle(ctx context.Context, j *job.Job, concurrentID, concurrentProjectID int) {
 	options := r.Plan
 	options.ConcurrentID, options.ConcurrentProjectID = concurrentID, concurrentProjectID
+	if r.Extra != nil {
+		options.Environment = slices.Concat(options.Environment, r.Extra(j))
+	}
 	plan, err := job.Compile(j, options)
 	r.handle(ctx, &attempt{runner: r, job: j, plan: plan, options: options}, err)
 }
@@ -123,7 +122,9 @@ func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 	}
 	log.Info("job received", zap.String("name", j.Name), zap.String("project_path", j.ProjectPath), zap.Duration("queued", j.QueueTime))
 
-	a.observer = r.Observe(j)
+	begin := Beginning{Job: j, Received: a.received, Inputs: job.UsesInputs(j, a.options)}
+	_ = errors.As(planErr, &begin.Problem)
+	a.observer = r.Observe(begin)
 	r.finish(ctx, report, a, func() (*job.Outcome, error) { return a.run(ctx, planErr, verdict) })
 }
 
@@ -140,7 +141,12 @@ func (r *Runner) finish(ctx, report context.Context, a *attempt, run func() (*jo
 
 	outcome, err := run()
 	if err == nil && outcome != nil {
-		err = a.report(report, *outcome)
+		ended := time.Now()
+		letGo := context.AfterFunc(ctx, func() { a.leaveResult(ctx, report) })
+		if err = a.report(report, *outcome); err == nil {
+			a.timed(PhaseReport, ended)
+		}
+		letGo()
 	}
 	a.stop() // the trace has nothing left to send
 	if errors.Is(err, executor.ErrDetached) || err != nil && a.detaching(ctx) {
@@ -154,6 +160,22 @@ func (r *Runner) finish(ctx, report context.Context, a *attempt, run func() (*jo
 		return
 	}
 	a.remove(report)
+}
+
+// leaveResult ends the report of a job that another process can make, a moment after
+// this one is told to end: a GitLab that answers has it by then, and one that is away
+// would hold up the process for nothing.
+func (a *attempt) leaveResult(process, report context.Context) {
+	if !a.detaching(process) {
+		return
+	}
+	timer := time.NewTimer(lastAnswer)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		a.stop()
+	case <-report.Done():
+	}
 }
 
 // acknowledge tells GitLab that the job runs. A GitLab that is busy is not

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/runnerd/runnerd/pkg/job"
 )
@@ -18,6 +19,7 @@ func (a *attempt) resolveSecrets(ctx context.Context, lines *ownLines, signals <
 		return nil
 	}
 	a.observer.Stage(secretsPhase)
+	defer a.timed(PhaseSecrets, time.Now())
 	lines.log.Section(secretsPhase, "Resolving secrets")
 	vars, err := a.fetchSecrets(ctx, lines, signals)
 	lines.log.EndSection(secretsPhase)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap/zapcore"
 )
 
 // Build says which program this is.
@@ -25,6 +26,9 @@ type Process struct {
 	state        *prometheus.GaugeVec
 	configLoaded prometheus.Counter
 	configErrors prometheus.Counter
+	saved        prometheus.Counter
+	saveErrors   prometheus.Counter
+	errors       *prometheus.CounterVec
 }
 
 // NewProcess makes the process metrics and registers them, with Go's and the
@@ -44,8 +48,20 @@ func NewProcess(reg prometheus.Registerer, b Build) *Process {
 		configErrors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "gitlab_runner_configuration_loading_error_total", Help: "How often loading the configuration failed.",
 		}),
+		saved: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gitlab_runner_configuration_saved_total", Help: "How often the configuration was written, with a new token.",
+		}),
+		saveErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gitlab_runner_configuration_saving_error_total", Help: "How often the configuration could not be written.",
+		}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gitlab_runner_errors_total", Help: "Lines of runnerd's own log that tell of trouble, by level.",
+		}, []string{"level"}),
 	}
-	reg.MustRegister(info, p.state, p.configLoaded, p.configErrors,
+	for _, level := range levels {
+		p.errors.WithLabelValues(level)
+	}
+	reg.MustRegister(info, p.state, p.configLoaded, p.configErrors, p.saved, p.saveErrors, p.errors,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p.State(Starting)
 	return p
@@ -64,6 +80,28 @@ func (p *Process) State(now string) {
 
 // ConfigLoaded says that a configuration has come into force.
 func (p *Process) ConfigLoaded() { p.configLoaded.Inc() }
+
+// ConfigSaved says that the configuration was written, or err why it was not.
+func (p *Process) ConfigSaved(err error) {
+	if err != nil {
+		p.saveErrors.Inc()
+		return
+	}
+	p.saved.Inc()
+}
+
+// levels are the names of the log's levels, as GitLab Runner has them.
+var levels = map[zapcore.Level]string{
+	zapcore.WarnLevel: "warning", zapcore.ErrorLevel: "error", zapcore.PanicLevel: "panic", zapcore.FatalLevel: "fatal",
+}
+
+// Logged counts an entry of the log; see zap.Hooks.
+func (p *Process) Logged(e zapcore.Entry) error {
+	if level, ok := levels[e.Level]; ok {
+		p.errors.WithLabelValues(level).Inc()
+	}
+	return nil
+}
 
 // ConfigFailed says that a configuration could not be loaded.
 func (p *Process) ConfigFailed() { p.configErrors.Inc() }

@@ -75,20 +75,18 @@ func (s *Status) Jobs() []Job {
 	return list
 }
 
-// Handler serves /metrics, /health/ready, /health/live, /debug/jobs/list,
-// /debug/process/state and /debug/pprof/.
-func (s *Status) Handler(metrics prometheus.Gatherer) http.Handler {
+// Handler serves /metrics, /readyz, /healthz, /debug/jobs/list and
+// /debug/process/state; with profiles also /debug/pprof/. /health/ready, GitLab
+// Runner's name, and /health/live are the same as /readyz and /healthz.
+func (s *Status) Handler(metrics prometheus.Gatherer, profiles bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /health/ready", func(w http.ResponseWriter, _ *http.Request) {
-		if s.Process() != "running" {
-			http.Error(w, s.Process(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ready")
-	})
-	// A process that drains is not ready, and must not be restarted for that.
-	mux.HandleFunc("GET /health/live", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
+	for _, path := range []string{"GET /readyz", "GET /health/ready"} {
+		mux.HandleFunc(path, s.ready)
+	}
+	for _, path := range []string{"GET /healthz", "GET /health/live"} {
+		mux.HandleFunc(path, alive)
+	}
 	mux.HandleFunc("GET /debug/jobs/list", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-List-Version", "2")
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -100,13 +98,28 @@ func (s *Status) Handler(metrics prometheus.Gatherer) http.Handler {
 	mux.HandleFunc("GET /debug/process/state", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, s.Process())
 	})
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	return mux
 }
+
+// ready says whether the process takes jobs.
+func (s *Status) ready(w http.ResponseWriter, _ *http.Request) {
+	if s.Process() != "running" {
+		http.Error(w, s.Process(), http.StatusServiceUnavailable)
+		return
+	}
+	fmt.Fprintln(w, "ready")
+}
+
+// alive says nothing but that the process answers: one that drains is not ready, and
+// must not be restarted for that.
+func alive(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") }
 
 const defaultPort = "9252" // GitLab Runner's
 

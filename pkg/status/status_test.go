@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func TestServe(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- status.Serve(ctx, listener, s.Handler(registry)) }()
+	go func() { served <- status.Serve(ctx, listener, s.Handler(registry, false)) }()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	get := func(path string) (int, string) {
 		t.Helper()
@@ -50,13 +51,22 @@ func TestServe(t *testing.T) {
 		return answer.StatusCode, string(body)
 	}
 
-	if code, _ := get("/health/ready"); code != http.StatusServiceUnavailable {
-		t.Errorf("ready while starting: %d", code)
+	for _, path := range []string{"/health/ready", "/readyz"} {
+		if code, _ := get(path); code != http.StatusServiceUnavailable {
+			t.Errorf("%s while starting: %d", path, code)
+		}
+	}
+	for _, path := range []string{"/health/live", "/healthz"} {
+		if code, body := get(path); code != http.StatusOK || body != "alive\n" {
+			t.Errorf("%s while starting: %d %q", path, code, body)
+		}
 	}
 	s.SetProcess(metrics.Running)
 	process.State(metrics.Running)
-	if code, body := get("/health/ready"); code != http.StatusOK || body != "ready\n" {
-		t.Errorf("ready while running: %d %q", code, body)
+	for _, path := range []string{"/health/ready", "/readyz"} {
+		if code, body := get(path); code != http.StatusOK || body != "ready\n" {
+			t.Errorf("%s while running: %d %q", path, code, body)
+		}
 	}
 	if _, body := get("/debug/process/state"); body != "running\n" {
 		t.Errorf("process state %q", body)
@@ -92,9 +102,30 @@ func TestServe(t *testing.T) {
 			t.Errorf("metrics do not hold %s", want)
 		}
 	}
+	process.State(metrics.GracefulShutdown)
+	s.SetProcess(metrics.GracefulShutdown)
+	if code, _ := get("/readyz"); code != http.StatusServiceUnavailable {
+		t.Errorf("ready while draining: %d", code)
+	}
+	if code, _ := get("/healthz"); code != http.StatusOK {
+		t.Errorf("not alive while draining: %d", code)
+	}
 	stop()
 	if err := <-served; err != nil {
 		t.Errorf("Serve = %v", err)
+	}
+}
+
+// TestProfiles: they are there only when they are asked for.
+func TestProfiles(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		for _, path := range []string{"/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=1", "/debug/pprof/symbol"} {
+			answer := httptest.NewRecorder()
+			(&status.Status{}).Handler(prometheus.NewRegistry(), on).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+			if got := answer.Code == http.StatusOK; got != on {
+				t.Errorf("pprof = %t: %s answers %d", on, path, answer.Code)
+			}
+		}
 	}
 }
 

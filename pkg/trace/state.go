@@ -71,6 +71,9 @@ func (t *Trace) confirm(length int64) {
 	case length > t.written && !t.o.Resume:
 		t.breakLog(fmt.Errorf("GitLab has %d bytes of the log, but only %d were written here; does another process run the job", length, t.written))
 	default:
+		if from := t.pending.start; length > from && !t.pending.empty() && t.o.Lag != nil {
+			t.o.Lag(t.ages.took(from, length, time.Now()))
+		}
 		t.pending.drop(length)
 		t.confirmed = length
 	}

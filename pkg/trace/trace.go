@@ -60,6 +60,10 @@ type Options struct {
 	// or that it is gone on with; 0 means DefaultFinishTimeout.
 	FinishTimeout time.Duration
 
+	// Lag is told, whenever GitLab has taken a piece of the log, how long the first
+	// byte of it had waited here. It must not block, and may be nil.
+	Lag func(time.Duration)
+
 	Budget  *Budget     // shared by all traces; may be nil
 	Backlog *Backlog    // shared by the traces of a runner; may be nil
 	Log     *zap.Logger // may be nil
@@ -79,6 +83,7 @@ type Trace struct {
 	mu        sync.Mutex
 	room      sync.Cond // Write waits here
 	pending   buffer    // unconfirmed bytes
+	ages      ages      // of those
 	written   int64     // bytes given to Write
 	crc       uint32    // of all of them
 	confirmed int64     // length of the log at GitLab
@@ -189,6 +194,9 @@ func (t *Trace) take(p []byte) int {
 		return int(min(skip, int64(len(p)))) // GitLab has it from an earlier process
 	}
 	n, err := t.pending.add(t.written, p)
+	if n > 0 {
+		t.ages.came(t.written, time.Now())
+	}
 	if err != nil {
 		t.log.Warn("log cannot be kept on disk; the job waits when GitLab is slow", zap.Error(err))
 	}

@@ -49,8 +49,9 @@ const (
 // A Fault is one thing that goes wrong.
 type Fault struct {
 	Kind Kind
-	// Its moment: line Line of job Job has reached GitLab; of the next job, where
-	// that one is over. A pod that is deleted is that of the job.
+	// Its moment: line Line of job Job has reached GitLab, or a later one where the job
+	// is beyond that; of the next job, where that one is over, or nearly. A pod that is
+	// deleted is that of the job.
 	Job, Line int
 	After     time.Duration // from that moment on
 	Replica   int           // which one is meant
@@ -67,10 +68,14 @@ const spacing = 4
 func New(seed uint64, jobs, replicas int) Plan {
 	r := rand.New(rand.NewPCG(seed, uint64(jobs)))
 	p := Plan{Seed: seed, Replicas: replicas}
-	for n := range jobs {
-		p.Jobs = append(p.Jobs, newJob(r, n))
-	}
 	count := max(jobs/spacing, len(kinds(replicas)))
+	for n := range jobs {
+		j := newJob(r, n)
+		if !j.Long() {
+			j.Batches = j.Batches * count * spacing / jobs // few jobs have to last for as many faults
+		}
+		p.Jobs = append(p.Jobs, j)
+	}
 	for n, kind := range deal(r, kinds(replicas), count) {
 		f := newFault(r, kind, replicas)
 		f.Job = n * jobs / count

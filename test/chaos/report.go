@@ -16,6 +16,7 @@ type Row struct {
 	Missed    string        // why it was left out; empty: it happened
 	Lasted    time.Duration // until whatever was broken was whole again
 	Jobs      int           // that ran at that time, and that it was about
+	Hits      int           // requests to GitLab that it has spoilt
 	Recovered time.Duration // from its begin until GitLab had heard anew of all of them
 }
 
@@ -41,13 +42,17 @@ func (r Report) String() string {
 	}
 	fmt.Fprintf(&b, "chaos: seed %d, %d jobs (%.1f MB of log), %d replicas, %d faults of %d in %s\n",
 		r.Plan.Seed, len(r.Plan.Jobs), float64(r.Bytes)/1e6, r.Plan.Replicas, happened, len(r.Rows), r.Took.Round(time.Second))
-	table(&b, "#\tfault\tmoment\tlasted\tjobs\trecovered", func(w *tabwriter.Writer) {
+	table(&b, "#\tfault\tmoment\tlasted\tjobs\trequests\trecovered", func(w *tabwriter.Writer) {
 		for i, row := range r.Rows {
 			if row.Missed != "" {
-				fmt.Fprintf(w, "%d\t%s\t%s\t\t\t\n", i+1, row.Fault.Kind, row.Missed)
+				fmt.Fprintf(w, "%d\t%s\t%s\t\t\t\t\n", i+1, row.Fault.Kind, row.Missed)
 				continue
 			}
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\n", i+1, row.Fault.Kind, row.Moment, seconds(row.Lasted), row.Jobs, seconds(row.Recovered))
+			requests := ""
+			if row.Hits > 0 {
+				requests = fmt.Sprint(row.Hits)
+			}
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", i+1, row.Fault.Kind, row.Moment, seconds(row.Lasted), row.Jobs, requests, seconds(row.Recovered))
 		}
 	})
 	b.WriteString("\n" + r.Summary())

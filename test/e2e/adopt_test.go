@@ -24,6 +24,7 @@ func (k *killed) running(spec standin.JobSpec, text string) {
 
 // TestCanceledMeanwhile: a job is canceled while no daemon is there.
 func TestCanceledMeanwhile(t *testing.T) {
+	t.Parallel()
 	k := &killed{site: start(t, options{})}
 	k.running(standin.JobSpec{Name: "canceled", Script: []string{"echo begun", "sleep 300"}, AfterScript: []string{`echo "after_script, status $CI_JOB_STATUS"`}}, "begun")
 	k.kill()
@@ -38,6 +39,7 @@ func TestCanceledMeanwhile(t *testing.T) {
 // TestOverMeanwhile: GitLab has given a job up while no daemon was there: what is
 // left of it goes.
 func TestOverMeanwhile(t *testing.T) {
+	t.Parallel()
 	k := &killed{site: start(t, options{})}
 	k.running(standin.JobSpec{Name: "over", Script: []string{"echo begun", "sleep 300"}}, "begun")
 	pod := k.pod(k.job)
@@ -51,6 +53,7 @@ func TestOverMeanwhile(t *testing.T) {
 // TestPodGoneMeanwhile: a pod that was deleted while no daemon was there is not made
 // again, because its script has run. GitLab keeps what it has of the log.
 func TestPodGoneMeanwhile(t *testing.T) {
+	t.Parallel()
 	// Of what is lost here nobody can make a checksum, or end the section.
 	k := &killed{site: start(t, options{gitlab: standin.Options{Allow: []string{"14.16", "14.28"}}})}
 	k.running(standin.JobSpec{Name: "gone", Script: []string{"echo begun", "sleep 300"}}, "begun")
@@ -78,6 +81,7 @@ var tick = regexp.MustCompile(`(?m)\[service:[^]]*\] tick ([0-9]+)$`)
 // TestServiceOutputAcrossKills: what a service prints is in the log once, in order,
 // though two daemons die meanwhile.
 func TestServiceOutputAcrossKills(t *testing.T) {
+	t.Parallel()
 	k := &killed{site: start(t, options{})}
 	const loop = `i=0; while :; do i=$((i+1)); echo "tick $i"; sleep 0.3; done`
 	k.running(standin.JobSpec{
@@ -111,6 +115,7 @@ func TestServiceOutputAcrossKills(t *testing.T) {
 // TestLongLogAcrossAKill: the node has rotated the beginning of the log away, and
 // the next daemon has the helper write it again.
 func TestLongLogAcrossAKill(t *testing.T) {
+	t.Parallel()
 	k := &killed{site: start(t, options{runner: "output_limit = 30000"})}
 	const lines = 300000 // of 48 bytes
 	const show = `seq -f "%08.0f abcdefghijklmnopqrstuvwxyz 0123456789" 1 `
@@ -134,6 +139,7 @@ func TestLongLogAcrossAKill(t *testing.T) {
 // TestKillAfterAnotherPull: the log of a pod that was given up, and deleted, is in
 // the record.
 func TestKillAfterAnotherPull(t *testing.T) {
+	t.Parallel()
 	k := &killed{site: start(t, options{kubernetes: `pull_policy = ["always", "if-not-present"]`})}
 	holdEnd("failed")(k)
 	k.job = k.add(standin.JobSpec{Name: "another pull", Image: standin.Image{Name: ground.registry + "/test/nosuch:9"}})
@@ -155,6 +161,7 @@ func TestKillAfterAnotherPull(t *testing.T) {
 // TestAdoptedJobsComeFirst: adopted jobs have slots, and no new one comes until one
 // is free.
 func TestAdoptedJobsComeFirst(t *testing.T) {
+	t.Parallel()
 	k := &killed{site: start(t, options{concurrent: 1})}
 	k.running(standin.JobSpec{Name: "first", Script: []string{"echo begun", "sleep 6", "echo end"}}, "begun")
 	k.kill()
@@ -177,6 +184,7 @@ func TestAdoptedJobsComeFirst(t *testing.T) {
 // TestCacheAcrossKills: what a job saves is published by the daemon that has
 // adopted it, as a whole and as a change.
 func TestCacheAcrossKills(t *testing.T) {
+	t.Parallel()
 	_, lines := bucket(t)
 	k := &killed{site: start(t, options{cache: lines})}
 	for i, script := range []string{"mkdir -p tree && head -c 9M /dev/urandom > tree/big", "echo changed > tree/small", "ls tree"} {

@@ -55,6 +55,7 @@ func archiveOf(paths ...string) standin.Artifact {
 // TestArtifacts: a build leaves files, and two jobs behind it get them: from the
 // object storage and through GitLab, in order, the later one on top.
 func TestArtifacts(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	out := archiveOf("out/", "$KIND/*.txt", "nothing")
 	out.Name, out.Exclude, out.ExpireIn, out.Untracked = "$CI_PROJECT_NAME-$VERSION", []string{"**/*.o"}, "1 week", true
@@ -108,6 +109,7 @@ func TestArtifacts(t *testing.T) {
 }
 
 func TestArtifactsWhen(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	var list []standin.Artifact
 	for _, when := range []string{"on_success", "on_failure", "always"} {
@@ -134,6 +136,7 @@ func TestArtifactsWhen(t *testing.T) {
 }
 
 func TestReports(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	j := s.add(standin.JobSpec{
 		Name: "reports", Script: []string{"mkdir r; echo '<a/>' > r/1.xml; echo '<b/>' > r/2.xml; echo A=1 > build.env; echo '{}' > gl-sast-report.json", "exit 1"},
@@ -163,6 +166,7 @@ func TestReports(t *testing.T) {
 
 // TestArtifactUploadTrouble: what GitLab may answer, and what becomes of the job.
 func TestArtifactUploadTrouble(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	for _, tt := range []struct {
 		name  string
@@ -203,6 +207,7 @@ func TestArtifactUploadTrouble(t *testing.T) {
 
 // TestArtifactDownloadTrouble: without its dependencies a script does not run.
 func TestArtifactDownloadTrouble(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	for _, tt := range []struct {
 		name    string
@@ -286,6 +291,7 @@ func linkZip(t testing.TB) []byte {
 // TestArtifactsFromOutside: a script does what it can to have files of the
 // helper sent, and gets only its own.
 func TestArtifactsFromOutside(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	// What is behind the links exists in the helper's container.
 	targets := "/etc /runnerd /runnerd/plan /proc/1 /tmp"
@@ -321,6 +327,7 @@ func TestArtifactsFromOutside(t *testing.T) {
 
 // TestLargeArtifact: two gigabytes go through a helper that has 64 MiB.
 func TestLargeArtifact(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{kubernetes: "helper_memory_limit = \"64Mi\"\nhelper_memory_request = \"64Mi\""})
 	j := s.add(standin.JobSpec{
 		Name: "large", Artifacts: []standin.Artifact{archiveOf("large")}, Script: []string{"truncate -s 2G large"},

@@ -79,20 +79,22 @@ var outages = []outage{
 // TestGitLabAway: whatever a GitLab that is away answers, jobs go on, and their logs
 // and results are delivered when it is back.
 func TestGitLabAway(t *testing.T) {
-	outlive(t, standin.Options{}, outages)
+	t.Parallel()
+	outlive(t, outages)
 }
 
 // TestGitLabBehindADefaultBackend: an ingress that has lost its GitLab answers 404, and
-// that is not GitLab's word. To the stand-in any 404 is.
+// that is not GitLab's word.
 func TestGitLabBehindADefaultBackend(t *testing.T) {
-	outlive(t, standin.Options{Allow: []string{"14.15"}}, []outage{
+	t.Parallel()
+	outlive(t, []outage{
 		{"default backend", standin.Fault{Status: http.StatusNotFound, Body: "<html>default backend - 404</html>"}, 4},
 	})
 }
 
 // outlive has one job meet each outage.
-func outlive(t *testing.T, gitlab standin.Options, outages []outage) {
-	s := start(t, options{gitlab: gitlab, concurrent: len(outages)})
+func outlive(t *testing.T, outages []outage) {
+	s := start(t, options{concurrent: len(outages)})
 	jobs := make([]*standin.Job, len(outages))
 	faults := make([]*standin.Injected, len(outages))
 	for i, o := range outages {
@@ -139,18 +141,17 @@ func commandLine(command string) string { return "\x1b[32;1m$ " + command + "\x1
 // TestGitLabAwayWithALongLog: the daemon keeps what it has room for and reads no
 // further; the rest waits in the pod.
 func TestGitLabAwayWithALongLog(t *testing.T) {
+	t.Parallel()
 	const (
 		memory, disk = 256 << 10, 32 << 20 // as in docs/architecture.md
 		lines        = 720000              // of 48 bytes
 		show         = `seq -f "%08.0f abcdefghijklmnopqrstuvwxyz 0123456789" 1 `
 	)
-	// The log catches up a MiB an interval, and at once when the job has ended. A pause
-	// between those last pieces, as on a slow machine, the stand-in takes for a job that
-	// goes on, and then minds the pieces before (14.26).
-	s := start(t, options{
-		gitlab: standin.Options{TraceInterval: time.Second, Allow: []string{"14.26"}}, runner: "output_limit = 60000",
-	})
-	j := s.add(standin.JobSpec{Name: "long", Script: []string{"echo begun; sleep 3", show + strconv.Itoa(lines), "echo end"}})
+	// When the job has ended its log arrives in pieces without a pause. One as long as
+	// the interval, as on a slow machine, the stand-in takes for a job that goes on, and
+	// then minds the pieces before (14.26); so the interval is long.
+	s := start(t, options{gitlab: standin.Options{TraceInterval: 6 * time.Second}, runner: "output_limit = 60000"})
+	j := s.add(standin.JobSpec{Name: "long", Script: []string{"echo begun; sleep 10", show + strconv.Itoa(lines), "echo end"}})
 	s.until(j, "its script", logHas("\nbegun\n"))
 	fault := s.gitlab.Inject(standin.Fault{Job: j.ID(), Times: -1, Status: http.StatusBadGateway})
 	wait(t, "all room to be taken", func() bool { return s.metric(unconfirmed) >= memory+disk })
@@ -192,7 +193,8 @@ func scriptEnded(pod *corev1.Pod) bool {
 // TestGitLabAwayAcrossRestarts: daemons end and start while GitLab is away; what they
 // leave to one another is delivered when it is back.
 func TestGitLabAwayAcrossRestarts(t *testing.T) {
-	k := &killed{site: start(t, options{})}
+	t.Parallel()
+	k := &killed{site: start(t, options{global: "shutdown_timeout = 3600"})} // which is not waited for
 	over := k.add(standin.JobSpec{Name: "over", Script: []string{"echo begun; sleep 2", "exit 3"}})
 	goesOn := k.add(standin.JobSpec{Name: "goes on", Script: []string{"echo begun; sleep 30", countCommand}})
 	early := k.withhold("failed")
@@ -209,8 +211,13 @@ func TestGitLabAwayAcrossRestarts(t *testing.T) {
 	if err := k.daemon.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := <-k.exited; err != nil {
-		t.Errorf("the daemon ended with %v, want exit code 0", err)
+	select {
+	case err := <-k.exited:
+		if err != nil {
+			t.Errorf("the daemon ended with %v, want exit code 0", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("the daemon does not end while a result waits for GitLab")
 	}
 	k.gitlab.ExpectRestart()
 	k.startDaemon()

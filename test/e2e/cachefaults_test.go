@@ -58,6 +58,7 @@ func localSite(t testing.TB) (*site, *objects) {
 }
 
 func TestCacheBytesFlipped(t *testing.T) {
+	t.Parallel()
 	s, objects := localSite(t)
 	s.fill("20M")
 	name := objects.segments()[1]
@@ -68,6 +69,7 @@ func TestCacheBytesFlipped(t *testing.T) {
 }
 
 func TestCacheSegmentMissing(t *testing.T) {
+	t.Parallel()
 	s, objects := localSite(t)
 	s.fill("20M")
 	objects.remove(objects.segments()[1])
@@ -75,6 +77,7 @@ func TestCacheSegmentMissing(t *testing.T) {
 }
 
 func TestCacheSegmentCutOff(t *testing.T) {
+	t.Parallel()
 	s, objects := localSite(t)
 	s.fill("20M")
 	objects.change(objects.segments()[0], func(b []byte) []byte { return b[:len(b)-1] })
@@ -82,6 +85,7 @@ func TestCacheSegmentCutOff(t *testing.T) {
 }
 
 func TestCacheHeadDamaged(t *testing.T) {
+	t.Parallel()
 	s, objects := localSite(t)
 	s.fill("1M")
 	for _, text := range []string{"", "{", "[]", `{"v":1}`, strings.Repeat("x", 300<<10)} {
@@ -93,6 +97,7 @@ func TestCacheHeadDamaged(t *testing.T) {
 
 // A cache that nobody may read is not a failure of the job.
 func TestCacheDenied(t *testing.T) {
+	t.Parallel()
 	_, lines := bucket(t)
 	lines = strings.Replace(lines, `SecretKey = "`, `SecretKey = "not-`, 1)
 	s := start(t, options{cache: lines, executor: "local"})
@@ -100,6 +105,7 @@ func TestCacheDenied(t *testing.T) {
 }
 
 func TestCacheStoreAway(t *testing.T) {
+	t.Parallel()
 	store, lines := bucket(t)
 	s := start(t, options{cache: lines, concurrent: 4, executor: "local"})
 	want := s.fill("1M")
@@ -114,6 +120,7 @@ func TestCacheStoreAway(t *testing.T) {
 // The store is killed while segments go out: nothing is published, and what was
 // there before stays.
 func TestCacheStoreKilledDuringSave(t *testing.T) {
+	t.Parallel()
 	store, lines := bucket(t)
 	s := start(t, options{cache: lines, concurrent: 4, executor: "local"})
 	objects := open(t, store)
@@ -134,6 +141,7 @@ func TestCacheStoreKilledDuringSave(t *testing.T) {
 // The store is killed while segments come in, and comes back: the job goes on
 // with all of the cache, or with nothing of it.
 func TestCacheStoreKilledDuringRestore(t *testing.T) {
+	t.Parallel()
 	for _, back := range []bool{false, true} {
 		t.Run(fmt.Sprintf("back=%t", back), func(t *testing.T) {
 			store, lines := bucket(t)
@@ -159,6 +167,7 @@ func TestCacheStoreKilledDuringRestore(t *testing.T) {
 
 // The folder of the project is too small for the cache.
 func TestCacheDiskFull(t *testing.T) {
+	t.Parallel()
 	store, lines := bucket(t)
 	dir := filepath.Join(t.TempDir(), "builds")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -182,6 +191,7 @@ func TestCacheDiskFull(t *testing.T) {
 
 // Two jobs write one key at once: one of them wins, wholly.
 func TestCacheTwoWriters(t *testing.T) {
+	t.Parallel()
 	s, objects := localSite(t)
 	var jobs []*standin.Job
 	for i := range 4 {
@@ -206,6 +216,7 @@ func TestCacheTwoWriters(t *testing.T) {
 // The agent or the daemon is killed at each stage: what was stored before stays,
 // and nothing new can be read.
 func TestCacheKills(t *testing.T) {
+	t.Parallel()
 	for _, stage := range []string{"restore_cache", "step_script", "archive_cache"} {
 		for _, who := range []string{"agent", "daemon"} {
 			t.Run(who+" in "+stage, func(t *testing.T) {

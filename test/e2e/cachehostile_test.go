@@ -81,6 +81,7 @@ func tarOf(t testing.TB, headers ...*tar.Header) []byte {
 // Archives that somebody with access to the bucket has made: nothing of them
 // gets out of the project, and the job goes on.
 func TestCacheHostileArchives(t *testing.T) {
+	t.Parallel()
 	outside := filepath.Join(t.TempDir(), "outside")
 	if err := os.Mkdir(outside, 0o777); err != nil {
 		t.Fatal(err)

@@ -24,7 +24,7 @@ func (c *turmoil) strike(watching context.Context, t *told) {
 	f := t.Fault
 	target, line := c.await(f)
 	if target == nil {
-		t.Missed = "all jobs were over"
+		t.Missed = "no job was left"
 		return
 	}
 	t.Moment = fmt.Sprintf("%s, line %d", target.Name(), line)
@@ -245,18 +245,26 @@ func (c *turmoil) spoil(watching context.Context, t *told) {
 	c.watchers.Go(func() {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
+		defer func() {
+			for _, f := range injected {
+				t.Hits += f.Hits()
+				f.Remove()
+			}
+			if t.Hits == 0 {
+				t.Missed = "no request came"
+			}
+		}()
 		for i, f := range t.Fault.GitLab {
 			for f.Endpoint != standin.RequestJob && injected[i].Hits() < f.Times {
 				select {
 				case <-watching.Done():
-					for _, f := range injected {
-						f.Remove()
-					}
+					t.whole = time.Now()
 					return
 				case <-tick.C:
 				}
 			}
 		}
 		t.whole = time.Now()
+		<-watching.Done()
 	})
 }

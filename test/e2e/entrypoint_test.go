@@ -45,6 +45,7 @@ var greeting = []string{"sh", "-c", `export GREETING="entrypoint $0"; exec "$@"`
 
 // TestEntrypoint: what the image and the job say about the entrypoint.
 func TestEntrypoint(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	own := withEntrypoint(t, "own", append(greeting, "of the image")...)
 	honour := standin.Variable{Key: "FF_KUBERNETES_HONOR_ENTRYPOINT", Value: "true", Public: true}
@@ -89,6 +90,7 @@ func TestEntrypoint(t *testing.T) {
 
 // TestEntrypointThatRunsNothing: the job ends at once and its log says why.
 func TestEntrypointThatRunsNothing(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	j := s.add(standin.JobSpec{
 		Image:     standin.Image{Name: image("debian"), Entrypoint: []string{"sh", "-c", "exit 7"}},
@@ -104,6 +106,7 @@ func TestEntrypointThatRunsNothing(t *testing.T) {
 // TestFileVariables: they lie in memory, and only the user of the build image
 // can read them; no service sees them.
 func TestFileVariables(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{kubernetes: `allowed_users = ["0", "1234"]`})
 	file := standin.Variable{Key: "KUBECONFIG", Value: "line 1\nline 2", File: true}
 	check := []string{

@@ -17,6 +17,7 @@ import (
 // daemon. Each is denied by the rule that its case names, and no pod is made.
 // What changes a pod on its way, and what GitLab is asked for, other tests show.
 func TestEvasion(t *testing.T) {
+	t.Parallel()
 	files, err := policycase.Load("../evasion")
 	if err != nil {
 		t.Fatal(err)

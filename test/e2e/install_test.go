@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ func TestInstall(t *testing.T) {
 	before := refused(t)
 
 	s.dryRun()
+	s.rights()
 	var jobs []*standin.Job
 	for i := range 6 {
 		jobs = append(jobs, s.add(standin.JobSpec{Name: fmt.Sprintf("job-%d", i), Script: []string{"wc -l < lib/data.txt", fmt.Sprintf("echo job %d", i)}}))
@@ -45,6 +47,7 @@ func TestInstall(t *testing.T) {
 		Script:   []string{"echo served"},
 	}), standin.Success)
 	s.caches()
+	s.documented("docs/cache.md", "commands: cache in the cluster", nil)
 	s.handover()
 
 	s.empty()
@@ -131,6 +134,28 @@ func (s *installed) dryRun() {
 	if got := strings.Count(out, "(server dry run)"); got != len(known) {
 		s.Errorf("%d of %d objects were taken:\n%s", got, len(known), out)
 	}
+}
+
+// rights: what the daemon's account may do is what docs/security.md shows.
+func (s *installed) rights() {
+	s.Helper()
+	const document, label = "docs/security.md", "can-i"
+	shown := s.commands(document, label)
+	command, want, _ := strings.Cut(shown, "\n")
+	got := s.kubectl(strings.Fields(strings.TrimPrefix(command, "$ kubectl "))...)
+	if table(got) != table(want) {
+		s.Errorf("%s shows\n%s\nthe API server says\n%s", document, want, got)
+	}
+}
+
+// table returns the rows of a table, sorted, with single spaces.
+func table(text string) string {
+	var rows []string
+	for line := range strings.Lines(text) {
+		rows = append(rows, strings.Join(strings.Fields(line), " "))
+	}
+	slices.Sort(rows)
+	return strings.Join(rows, "\n")
 }
 
 // add queues a job of the hello project.

@@ -53,6 +53,7 @@ func (s *site) limitPods(n int) {
 // TestQuotaPausesIntake: a job for whose pod the quota has no room stays in GitLab's
 // queue.
 func TestQuotaPausesIntake(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{more: func(s *site) string { s.limitPods(1); return "" }})
 	var jobs []*standin.Job
 	for i := range 3 {
@@ -79,6 +80,7 @@ func TestQuotaPausesIntake(t *testing.T) {
 // TestUnschedulablePodPausesIntake: as long as a pod finds no node, no other job is
 // taken.
 func TestUnschedulablePodPausesIntake(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{kubernetes: `node_selector = {"runnerd.io/e2e-room" = "yes"}`})
 	first := s.add(standin.JobSpec{Name: "first", Script: []string{"echo the script runs"}})
 	s.until(first, "what it waits for", logHas("Waiting for a node: "))
@@ -99,6 +101,7 @@ func TestUnschedulablePodPausesIntake(t *testing.T) {
 // TestProjectLimit: a job beyond its project's limit waits before it has a pod, and
 // can be canceled.
 func TestProjectLimit(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{runner: "project_limit = 1"})
 	first := s.add(standin.JobSpec{Name: "first", Script: []string{"echo the script runs", "sleep 300"}})
 	s.until(first, "its script", logHas("\nthe script runs\n"))

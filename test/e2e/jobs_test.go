@@ -93,6 +93,7 @@ func TestSlowLogArrivesWhileTheJobRuns(t *testing.T) {
 
 // TestSources: what the clone leaves in the pod.
 func TestSources(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	j := s.add(standin.JobSpec{Name: "sources", Script: []string{
 		"git rev-parse HEAD",

@@ -17,6 +17,7 @@ import (
 // and without its Secrets, for as long as the config says and across a restart
 // of the daemon; the oldest of too many goes first.
 func TestKeepFailedPods(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{concurrent: 1, kubernetes: "keep_failed_pods = \"40s\"\nkeep_failed_pods_max = 1"})
 	fine := s.add(standin.JobSpec{Name: "fine", Script: []string{"true"}})
 	s.finish(fine, standin.Success)

@@ -92,6 +92,13 @@ var killPoints = []killPoint{
 		},
 	},
 	{
+		name: "in mid-script, and the node loses the end of the log",
+		reached: func(k *killed) {
+			k.until(k.job, "line 10", func(j *standin.Job) bool { return strings.Contains(j.Text(), "\nline 10\n") })
+		},
+		between: func(k *killed) { k.loseEnd("line 30") },
+	},
+	{
 		name:    "between script and final update",
 		hold:    holdEnd("success"),
 		reached: hit,
@@ -124,6 +131,7 @@ var killPoints = []killPoint{
 // TestKill: a daemon that is killed and started again goes on with its jobs: each
 // log is exact, each result is reported once, and nothing is left over.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	for _, point := range killPoints {
 		t.Run(point.name, func(t *testing.T) {
 			k := &killed{site: start(t, options{
@@ -190,6 +198,7 @@ func (k *killed) checkLog(want standin.State) {
 // TestKillBeforeTheSecret: of a job that nobody has written down yet only GitLab
 // knows. It fails there when nothing is heard of it; the next daemon works.
 func TestKillBeforeTheSecret(t *testing.T) {
+	t.Parallel()
 	k := &killed{site: start(t, options{gitlab: standin.Options{Silence: 5 * time.Second}})}
 	k.fault = k.gitlab.Inject(standin.Fault{Endpoint: standin.UpdateJob, State: "running", Delay: forever})
 	k.job = k.add(standin.JobSpec{Name: "lost"})
@@ -209,6 +218,7 @@ func TestKillBeforeTheSecret(t *testing.T) {
 
 // TestLetGo: SIGTERM leaves jobs to the next daemon, at once.
 func TestLetGo(t *testing.T) {
+	t.Parallel()
 	k := &killed{site: start(t, options{})}
 	k.job = k.add(standin.JobSpec{Name: "let go", Script: []string{countCommand}})
 	k.until(k.job, "line 10", func(j *standin.Job) bool { return strings.Contains(j.Text(), "\nline 10\n") })

@@ -17,6 +17,7 @@ import (
 // TestLostPods: what the cluster takes away before the script began is made
 // again; a script that has begun fails with the cluster's own reason.
 func TestLostPods(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		concurrent: 3,
 		runner:     `pre_get_sources_script = "echo hook begun; sleep ${HOOK_TAKES:-0}"`,
@@ -25,7 +26,7 @@ func TestLostPods(t *testing.T) {
 	vars := func(key, value string) []standin.Variable {
 		return []standin.Variable{{Key: key, Value: value, Public: true}}
 	}
-	drained := s.add(standin.JobSpec{Name: "drained among its sources", Script: []string{"echo the script ran"}, Variables: vars("HOOK_TAKES", "6")})
+	drained := s.add(standin.JobSpec{Name: "drained among its sources", Script: []string{"echo the script ran"}, Variables: vars("HOOK_TAKES", "10")})
 	unplaced := s.add(standin.JobSpec{Name: "deleted before it had a node", Script: []string{"echo the script ran"}, Variables: vars("KUBERNETES_NODE_SELECTOR_1", "runnerd.io/e2e-lost=yes")})
 	running := s.add(standin.JobSpec{Name: "drained in its script", Script: []string{"echo the script ran", "sleep 300"}})
 

@@ -11,6 +11,7 @@ import (
 // TestOutOfMemory: a job's log says which container had too little memory, and how
 // much it had, whether the kernel kills a process or the whole container.
 func TestOutOfMemory(t *testing.T) {
+	t.Parallel()
 	const eat = "head -c 300M /dev/zero | tail"
 	s := start(t, options{
 		runner:     `pre_get_sources_script = "if [ -n \"$HELPER_EATS\" ]; then ` + eat + `; fi"`,

@@ -29,6 +29,7 @@ func printed(t testing.TB, text, prefix string) time.Time {
 }
 
 func TestTenMegabyteLog(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{runner: "output_limit = 30000"})
 	const lines = 100_000
 	command := fmt.Sprintf(`seq -f "%%06.0f this line makes the log long: %s" %d`, strings.Repeat("x", 70), lines)
@@ -48,6 +49,7 @@ func TestTenMegabyteLog(t *testing.T) {
 
 // TestOutputLimit: past the limit the head and the tail are kept.
 func TestOutputLimit(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{runner: "output_limit = 64"})
 	j := s.add(standin.JobSpec{Name: "too long", Script: []string{"seq 1 100000", "echo the end is here"}})
 	s.finish(j, standin.Success)
@@ -64,6 +66,7 @@ func TestOutputLimit(t *testing.T) {
 }
 
 func TestOutputIsByteExact(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	long := strings.Repeat("0123456789", 30_000)
 	tests := []struct {
@@ -98,6 +101,7 @@ func TestOutputIsByteExact(t *testing.T) {
 // TestMasking: a secret never reaches GitLab, nor the node's own log files, even
 // when it is printed in two writes.
 func TestMasking(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	const secret = "s3cr3t-horse-battery"
 	j := s.add(standin.JobSpec{
@@ -120,6 +124,7 @@ func TestMasking(t *testing.T) {
 
 // TestNonRoot: an image with a user of its own owns its checkout.
 func TestNonRoot(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	j := s.add(standin.JobSpec{
 		Name: "non-root", Image: standin.Image{Name: image("nonroot")},

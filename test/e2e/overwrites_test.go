@@ -13,6 +13,7 @@ import (
 // tries to leave the place where a rule has put it, and one that no rule has put
 // there tries to get in.
 func TestOverwritesStayWithinPolicy(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		namespaces: []string{"sandbox", "extra"},
 		kubernetes: `overwrite_namespaces = ["NAMESPACE-extra"]

@@ -25,6 +25,7 @@ func dockerAuth(password string) standin.Variable {
 // TestPullCredentials: every way in which a job's pod comes by credentials for a
 // private registry. Each job asks the registry anew, whatever the node has.
 func TestPullCredentials(t *testing.T) {
+	t.Parallel()
 	private := standin.Image{Name: privateRegistry() + "/test/busybox:1", PullPolicy: []string{"always"}}
 	right := []standin.Credential{{Type: "registry", URL: privateRegistry(), Username: "ci", Password: "registry-secret"}}
 	wrong := []standin.Credential{{Type: "registry", URL: privateRegistry(), Username: "gitlab-ci-token", Password: "not-the-one"}}
@@ -67,6 +68,7 @@ func TestPullCredentials(t *testing.T) {
 // TestImagePullSecrets: the operator's Secret and the runner's own variable serve
 // jobs that have no credentials, or wrong ones.
 func TestImagePullSecrets(t *testing.T) {
+	t.Parallel()
 	private := standin.Image{Name: privateRegistry() + "/test/busybox:1", PullPolicy: []string{"always"}}
 	s := start(t, options{kubernetes: `pull_policy = ["always"]` + "\nimage_pull_secrets = [\"operators\"]"})
 	ctx := context.Background()
@@ -89,6 +91,7 @@ func TestImagePullSecrets(t *testing.T) {
 // TestPinnedWithDockerAuth: the digest of a private image is asked for with the
 // credentials that the pod has, here the runner's own.
 func TestPinnedWithDockerAuth(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		runner: fmt.Sprintf("environment = [%q]", "DOCKER_AUTH_CONFIG="+dockerAuth("registry-secret").Value),
 		policy: fmt.Sprintf("pin_images = true\ninsecure_registries = [%q]", privateRegistry()),

@@ -76,6 +76,7 @@ func (w podWatch) of(j *standin.Job, earlier ...*standin.Job) *corev1.Pod {
 // TestPolicyGitLab: whether a ref is protected is asked of GitLab itself. A
 // payload's word is not enough, and a GitLab that does not answer denies.
 func TestPolicyGitLab(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		gitlab: standin.Options{AccessTokens: []string{readToken}},
 		policy: "protected_refs_only = true\ncontact = \"#platform\"\n[runners.policy.gitlab]\ntoken = \"" + readToken + "\"\ntimeout = \"3s\"",
@@ -121,6 +122,7 @@ func TestPolicyGitLab(t *testing.T) {
 // TestPolicyAudit: the same policy as a report only, each decision counted,
 // logged, and written down as an Event.
 func TestPolicyAudit(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		policy: "mode = \"audit\"\nevents = true\ndefault = \"deny\"\n" +
 			"[[runners.policy.rules]]\nname = \"main\"\naction = \"allow\"\nrefs = [\"main\"]\nprotected = true",
@@ -182,6 +184,7 @@ func (s *site) auditLine(j *standin.Job) map[string]any {
 
 // TestPolicyEnforced: the policy of TestPolicyAudit, in force.
 func TestPolicyEnforced(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		policy: "events = true\ndefault = \"deny\"\ncontact = \"#platform\"\n" +
 			"[[runners.policy.rules]]\nname = \"main\"\naction = \"allow\"\nrefs = [\"main\"]\nprotected = true",
@@ -271,7 +274,7 @@ cache_tier = "trusted"`,
 }
 
 // labelNode labels every node until the test ends.
-func labelNode(t *testing.T, key, value string) {
+func labelNode(t testing.TB, key, value string) {
 	t.Helper()
 	ctx := context.Background()
 	nodes, err := ground.api.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
@@ -293,6 +296,7 @@ func labelNode(t *testing.T, key, value string) {
 // TestPolicyAliases: a service must not take the name of GitLab's host, to
 // which the helper sends the job's credentials.
 func TestPolicyAliases(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{runner: "clone_url = \"http://git.internal.example\""})
 	j := s.add(standin.JobSpec{
 		Name: "alias", Script: []string{"true"},
@@ -305,6 +309,7 @@ func TestPolicyAliases(t *testing.T) {
 // TestPolicyPins: a tag is resolved once, the pod runs the digest, and the log
 // says which; an image that has to be signed and is not does not run.
 func TestPolicyPins(t *testing.T) {
+	t.Parallel()
 	key := sign(t, image("debian"))
 	s := start(t, options{
 		policy: fmt.Sprintf("pin_images = true\ninsecure_registries = [%q, %q]\n[[runners.policy.signatures]]\nimages = [%q]\nkeys = [%q]",

@@ -113,6 +113,7 @@ func TestReplicaDies(t *testing.T) {
 // TestReplicaStops: a replica that is asked to stop hands its jobs to the other at
 // once.
 func TestReplicaStops(t *testing.T) {
+	t.Parallel()
 	a := start(t, options{concurrent: 1, gitlab: standin.Options{Concurrent: 2, TraceInterval: time.Second}})
 	b := a.replica()
 	jobs := []*standin.Job{a.add(counting("one", 20)), a.add(counting("two", 20))}
@@ -131,6 +132,7 @@ func TestReplicaStops(t *testing.T) {
 // TestReplicaComesBack: a replica that stood still for longer than its Lease lasts
 // finds its job taken, and leaves it alone.
 func TestReplicaComesBack(t *testing.T) {
+	t.Parallel()
 	a := start(t, options{concurrent: 1, gitlab: standin.Options{Concurrent: 2, TraceInterval: time.Second}})
 	b := a.replica()
 	jobs := []*standin.Job{a.add(counting("one", 30)), a.add(counting("two", 30))}

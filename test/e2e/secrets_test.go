@@ -62,6 +62,7 @@ func vaultSecret(field string, file bool) map[string]any {
 }
 
 func TestSecrets(t *testing.T) {
+	t.Parallel()
 	s, vault := vaulted(t, "")
 	j := s.add(withVault(vault, standin.JobSpec{
 		Secrets: map[string]any{"DB_PASSWORD": vaultSecret("password", false), "DB_USER": vaultSecret("user", true)},
@@ -101,6 +102,7 @@ func TestSecrets(t *testing.T) {
 }
 
 func TestSecretsRefused(t *testing.T) {
+	t.Parallel()
 	s, vault := vaulted(t, "")
 	one := map[string]any{"DB_PASSWORD": vaultSecret("password", false)}
 	role := func(name string) []standin.Variable {
@@ -128,6 +130,7 @@ func TestSecretsRefused(t *testing.T) {
 }
 
 func TestSecretsOfADeniedJob(t *testing.T) {
+	t.Parallel()
 	s, vault := vaulted(t, "protected_refs_only = true")
 	j := s.add(withVault(vault, standin.JobSpec{Secrets: map[string]any{"DB_PASSWORD": vaultSecret("password", false)}}))
 	s.finish(j, standin.Failed)
@@ -137,6 +140,7 @@ func TestSecretsOfADeniedJob(t *testing.T) {
 }
 
 func TestSecretsAreAskedForAgain(t *testing.T) {
+	t.Parallel()
 	s, vault := vaulted(t, "")
 	vault.Down()
 	j := s.add(withVault(vault, standin.JobSpec{
@@ -153,6 +157,7 @@ func TestSecretsAreAskedForAgain(t *testing.T) {
 }
 
 func TestJobInputs(t *testing.T) {
+	t.Parallel()
 	s, _ := vaulted(t, "")
 	input := func(key, kind string, content any, sensitive bool) any {
 		return map[string]any{"key": key, "value": map[string]any{"type": kind, "content": content, "sensitive": sensitive}}

@@ -27,6 +27,7 @@ func fetch(host, port string) string {
 // TestServices: a script finds the services that name a port listening, each
 // under all its names, and nobody sees another one's variables.
 func TestServices(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	j := s.add(standin.JobSpec{
 		Name: "services",
@@ -75,6 +76,7 @@ func TestServices(t *testing.T) {
 
 // TestServiceOutput: what services print, and how they end, is in the job's log.
 func TestServiceOutput(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{})
 	secret := standin.Variable{Key: "PASSWORD", Value: "hunter22-hunter22", Masked: true}
 	chatty := standin.Service{

@@ -13,6 +13,7 @@ import (
 // TestShapes runs the jobs of .gitlab-ci.yml files as they are found in the
 // world. The shapes run side by side, the jobs of one after another.
 func TestShapes(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{concurrent: 8})
 	w := &conformance.World{Server: s.gitlab, Place: conformance.Cluster, Image: image, Private: privateRegistry(), Done: map[string]*standin.Job{}}
 	if err := w.Populate(); err != nil {

@@ -52,6 +52,7 @@ type site struct {
 type options struct {
 	gitlab     standin.Options
 	concurrent int
+	global     string               // lines above [[runners]]
 	runner     string               // lines for [[runners]]
 	kubernetes string               // lines for [runners.kubernetes]
 	policy     string               // lines for [runners.policy]
@@ -136,6 +137,7 @@ func (s *site) writeConfig(o options) {
 	text := fmt.Sprintf(`concurrent = %d
 check_interval = 1
 log_format = "json"
+%s
 
 [[runners]]
 name = "e2e"
@@ -152,7 +154,7 @@ helper_image = %q
 [runners.policy]
 %s
 %s
-`, o.concurrent, s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), s.caFile(dir)+buildsDir(dir, o)+o.runner, s.namespace, s.binaries.helper, o.kubernetes, o.policy, o.cache)
+`, o.concurrent, s.profiles(o), s.gitlab.URL(), s.runner.Token(), cmp.Or(o.executor, "kubernetes"), s.caFile(dir)+buildsDir(dir, o)+o.runner, s.namespace, s.binaries.helper, o.kubernetes, o.policy, o.cache)
 	if o.more != nil {
 		text += o.more(s)
 	}
@@ -165,6 +167,15 @@ helper_image = %q
 		s.t.Fatal(err)
 	}
 	s.log = log
+}
+
+// profiles lets the test count goroutines, and is what else stands above the entries.
+// An older binary does not know the key.
+func (s *site) profiles(o options) string {
+	if o.binaries.runnerd != ground.runnerd {
+		return o.global
+	}
+	return "pprof = true\n" + o.global
 }
 
 // caFile is the line of the config that names the authority of GitLab's
@@ -363,6 +374,11 @@ func (s *site) finish(j *standin.Job, want standin.State) {
 
 // until waits for a condition of a job.
 func (s *site) until(j *standin.Job, what string, ok func(*standin.Job) bool) {
+	s.t.Helper()
+	s.within(patience, j, what, ok)
+}
+
+func (s *site) within(patience time.Duration, j *standin.Job, what string, ok func(*standin.Job) bool) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"path"
 	"regexp"
@@ -19,16 +20,20 @@ import (
 )
 
 // twoPhase is a site whose GitLab keeps jobs pending until they are confirmed, and
-// whose pods find no node before labelNode has given it the label.
-func twoPhase(ttl time.Duration, kubernetes string) options {
+// whose pods find no node before place has given it a label, the test's own.
+func twoPhase(t *testing.T, ttl time.Duration, kubernetes string) options {
 	return options{
 		gitlab:     standin.Options{TwoPhase: true, TwoPhaseTTL: ttl},
 		runner:     `two_phase = "auto"`,
-		kubernetes: `node_selector = {"runnerd.io/e2e-phase" = "yes"}` + "\n" + kubernetes,
+		kubernetes: fmt.Sprintf("node_selector = {%q = \"yes\"}\n%s", phaseLabel(t), kubernetes),
 	}
 }
 
-func place(t *testing.T) { labelNode(t, "runnerd.io/e2e-phase", "yes") }
+func place(s *site) { labelNode(s.t, phaseLabel(s.t), "yes") }
+
+func phaseLabel(t testing.TB) string {
+	return "runnerd.io/" + strings.NewReplacer("/", ".", " ", "-").Replace(t.Name())
+}
 
 // unplaced waits until a job's pod has found no node, and returns it.
 func (s *site) unplaced(j *standin.Job) (pod *corev1.Pod) {
@@ -43,14 +48,15 @@ func (s *site) unplaced(j *standin.Job) (pod *corev1.Pod) {
 // TestTwoPhase: a job is pending until its pod has a node, for longer than GitLab
 // waits for a word; what was said meanwhile stands in its log.
 func TestTwoPhase(t *testing.T) {
-	s := start(t, twoPhase(20*time.Second, ""))
+	t.Parallel()
+	s := start(t, twoPhase(t, 20*time.Second, ""))
 	j := s.add(standin.JobSpec{Name: "held", Script: []string{"echo the script runs"}})
 	begun := s.unplaced(j).CreationTimestamp
 	wait(t, "more time than GitLab gives a job of which it hears nothing", func() bool { return time.Since(begun.Time) > 25*time.Second })
 	if j.State() != standin.Pending || len(j.Log()) > 0 {
 		t.Errorf("the job is %s while its pod finds no node, with a log of %d bytes; want pending and none", j.State(), len(j.Log()))
 	}
-	place(t)
+	place(s)
 	s.finish(j, standin.Success)
 	says(t, j, "Waiting for a node: ", "\nthe script runs\n")
 }
@@ -58,12 +64,13 @@ func TestTwoPhase(t *testing.T) {
 // TestTwoPhaseGiveBack: a job that finds no room within poll_timeout is GitLab's
 // again, and its retry is taken when there is room.
 func TestTwoPhaseGiveBack(t *testing.T) {
+	t.Parallel()
 	t.Run("unschedulable", func(t *testing.T) {
-		giveBack(t, func(*site) (allow func()) { return func() { place(t) } })
+		giveBack(t, func(s *site) (allow func()) { return func() { place(s) } })
 	})
 	t.Run("quota", func(t *testing.T) {
 		giveBack(t, func(s *site) (allow func()) {
-			place(t)
+			place(s)
 			return s.forbidPods()
 		})
 	})
@@ -72,7 +79,7 @@ func TestTwoPhaseGiveBack(t *testing.T) {
 // giveBack is that for one reason, the test's name; forbid keeps pods from their
 // place until allow is called.
 func giveBack(t *testing.T, forbid func(*site) (allow func())) {
-	s := start(t, twoPhase(15*time.Second, "poll_timeout = 15\npause_on_quota = false"))
+	s := start(t, twoPhase(t, 15*time.Second, "poll_timeout = 15\npause_on_quota = false"))
 	allow := forbid(s)
 	j := s.add(standin.JobSpec{Name: "given back", Script: []string{"echo the script runs"}})
 	reason := path.Base(t.Name())
@@ -91,7 +98,8 @@ func giveBack(t *testing.T, forbid func(*site) (allow func())) {
 
 // TestTwoPhaseCancel: a job that is canceled while it is pending leaves nothing.
 func TestTwoPhaseCancel(t *testing.T) {
-	s := start(t, twoPhase(0, ""))
+	t.Parallel()
+	s := start(t, twoPhase(t, 0, ""))
 	j := s.add(standin.JobSpec{Name: "canceled", Script: []string{"echo the script runs"}})
 	pod := s.unplaced(j)
 	j.Cancel()
@@ -102,12 +110,13 @@ func TestTwoPhaseCancel(t *testing.T) {
 // TestTwoPhaseOfAnother: a job that GitLab has given to another manager is dropped
 // without a word, and its pod goes.
 func TestTwoPhaseOfAnother(t *testing.T) {
-	s := start(t, twoPhase(15*time.Second, ""))
+	t.Parallel()
+	s := start(t, twoPhase(t, 15*time.Second, ""))
 	j := s.add(standin.JobSpec{Name: "another's", Script: []string{"echo the script runs"}})
 	pod := s.unplaced(j)
 	s.gitlab.Inject(standin.Fault{Endpoint: standin.UpdateJob, Job: j.ID(), Status: http.StatusConflict, Times: -1})
 	s.gone(pod)
-	place(t)
+	place(s)
 	s.finish(j, standin.Failed)
 	s.finish(j.RetriedAs(), standin.Success)
 }
@@ -115,13 +124,14 @@ func TestTwoPhaseOfAnother(t *testing.T) {
 // TestTwoPhaseKill: the next daemon goes on with a job that is pending, unless GitLab
 // has it again.
 func TestTwoPhaseKill(t *testing.T) {
+	t.Parallel()
 	for _, late := range []bool{false, true} {
 		t.Run(map[bool]string{false: "in time", true: "too late"}[late], func(t *testing.T) {
 			ttl := time.Minute
 			if late {
 				ttl = 15 * time.Second
 			}
-			k := &killed{site: start(t, twoPhase(ttl, ""))}
+			k := &killed{site: start(t, twoPhase(t, ttl, ""))}
 			k.job = k.add(standin.JobSpec{Name: "killed", Script: []string{"echo the script runs"}})
 			pod := k.unplaced(k.job)
 			wait(t, "the record to know of the pod", func() bool { return len(k.startedRecords()) == 1 })
@@ -132,14 +142,48 @@ func TestTwoPhaseKill(t *testing.T) {
 			k.startDaemon()
 			if !late {
 				k.until(k.job, "running", func(j *standin.Job) bool { return j.State() == standin.Running })
-				place(t)
+				place(k.site)
 				k.finish(k.job, standin.Success)
 				says(t, k.job, "\nthe script runs\n")
 				return
 			}
 			k.gone(pod)
-			place(t)
+			place(k.site)
 			k.finish(k.job.RetriedAs(), standin.Success)
+		})
+	}
+}
+
+// TestTwoPhaseOfADeadReplica: another replica goes on with a job that is pending when its
+// own dies, unless GitLab has it again by then.
+func TestTwoPhaseOfADeadReplica(t *testing.T) {
+	t.Parallel()
+	for _, late := range []bool{false, true} {
+		t.Run(map[bool]string{false: "in time", true: "too late"}[late], func(t *testing.T) {
+			o := twoPhase(t, 2*time.Minute, "")
+			if late {
+				o.gitlab.TwoPhaseTTL = 5 * time.Second // before the dead one's Lease has run out
+			}
+			o.gitlab.Concurrent = -1 // the dead one's count at GitLab
+			k := &killed{site: start(t, o)}
+			k.job = k.add(standin.JobSpec{Name: "held", Script: []string{"echo the script runs"}})
+			pod := k.unplaced(k.job)
+			wait(t, "the record to know of the pod", func() bool { return len(k.startedRecords()) == 1 })
+			other := k.replica()
+			k.kill()
+			wait(t, "the other to adopt the job", func() bool { return strings.Contains(other.daemonLog(), `"job adopted"`) })
+			last := k.job
+			if late {
+				k.finish(last, standin.Failed)
+				k.gone(pod)
+				last = last.RetriedAs()
+			} else {
+				k.until(last, "running", func(j *standin.Job) bool { return j.State() == standin.Running })
+			}
+			place(k.site)
+			k.finish(last, standin.Success)
+			says(t, last, "\nthe script runs\n")
+			k.startDaemon()
 		})
 	}
 }
@@ -157,6 +201,7 @@ func (s *site) terminate() {
 
 // TestTwoPhaseStop: a daemon that is stopped before a job has a record gives it back.
 func TestTwoPhaseStop(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{
 		gitlab: standin.Options{TwoPhase: true, TwoPhaseTTL: 15 * time.Second},
 		runner: "two_phase = \"auto\"\nproject_limit = 1",
@@ -180,6 +225,7 @@ func TestTwoPhaseStop(t *testing.T) {
 // TestGitLabWithoutTwoPhase: it is asked once, and its jobs run from the moment that
 // they are taken.
 func TestGitLabWithoutTwoPhase(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{gitlab: standin.Options{Allow: []string{"14.14"}}, runner: `two_phase = "auto"`})
 	for _, name := range []string{"first", "second"} {
 		s.finish(s.add(standin.JobSpec{Name: name, Script: []string{"echo the script runs"}}), standin.Success)

@@ -18,6 +18,7 @@ import (
 // their pods, are gone on with by this one: one in its script, one that has ended and
 // is not reported, and one that has no pod yet and gets one with this commit's agent.
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name   string
 		signal syscall.Signal

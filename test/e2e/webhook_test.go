@@ -26,6 +26,7 @@ import (
 // TestPolicyWebhook: something in the cluster changes the image of a job's pod
 // on its way. What runs then has to be allowed as well, or the pod is deleted.
 func TestPolicyWebhook(t *testing.T) {
+	t.Parallel()
 	s := start(t, options{kubernetes: fmt.Sprintf("allowed_images = [%q, %q]", image("debian"), image("sh"))})
 	rewrite := s.rewriteImages(map[string]string{image("debian"): image("busybox")})
 	refused := s.add(standin.JobSpec{Name: "refused", Script: []string{"echo ran"}})

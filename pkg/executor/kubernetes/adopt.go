@@ -72,7 +72,7 @@ func (e *Executor) started(ctx context.Context, plan *job.Plan, pod *corev1.Pod)
 func (e *Executor) patchRecord(ctx context.Context, plan *job.Plan, c change) error {
 	namespace, name := e.namespace(plan), recordName(e.id, plan)
 	err := retry(ctx, 0, func(err error) {
-		e.log.Warn("write record: trying again", zap.String("record", name), zap.Error(err))
+		e.log.Warn("write record: trying again", zap.Int64("job", plan.JobID), zap.String("record", name), zap.Error(err))
 	}, func() error {
 		return e.patchSecret(ctx, namespace, name, e.isManager(e.id.SystemID), c)
 	})

@@ -36,14 +36,15 @@ type attempt struct {
 	canceling  <-chan struct{} // closed when the helper has seen it
 	background sync.WaitGroup  // goroutines that end with the attempt's context
 	begunSteps *atomic.Bool    // the helper has said that a script begins
+	clock      *startClock
 
 	// What the supervisor remembers between two looks at the pod.
 	begun       time.Time
 	noted       string               // what the job was last told that it waits for
 	noteAt      time.Time            // when a wait is worth a note
 	troubles    map[string]time.Time // when a trouble that can heal was first seen, by container
-	buildEnded  time.Time            // when the build container was first seen to have ended
-	buildHeard  int64                // the next frame then
+	afterBuild  quiet                // since the build container has ended
+	afterHelper quiet                // since the helper has
 	repeatSince time.Time            // since when a log that is repeated brings nothing
 	repeatHeard int64                // the next frame then
 	canceled    bool                 // somebody asked for it
@@ -51,21 +52,19 @@ type attempt struct {
 	answered    bool                 // the helper has seen the cancel
 	gaveUp      bool                 // it has not: the pod was deleted for the cancel's sake
 	deleteUntil time.Time            // when a pod that is being deleted must be over
-	silentSince time.Time            // since when an ended helper brings nothing
-	hungUp      bool                 // its stream was replaced for that
 	readToEnd   bool                 // the helper is over, and all of its log was read
 	stopped     bool                 // the helper said that the cluster wants the pod gone
 	unbegun     bool                 // and that no script had begun
-	heard       int64                // the next frame then
 }
 
 func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *attempt {
 	canceling := make(chan struct{})
 	var once sync.Once
-	begunSteps := &atomic.Bool{}
+	begunSteps, clock := &atomic.Bool{}, &startClock{took: task.Took}
 	onEvent := func(event job.Event) {
 		if event.Phase != nil && strings.HasPrefix(event.Phase.Name, "step_") {
 			begunSteps.Store(true)
+			clock.begun(event.Time)
 		}
 		if event.Canceling {
 			once.Do(func() { close(canceling) })
@@ -93,9 +92,9 @@ func newAttempt(e *Executor, task executor.Task, out *output, view *podView) *at
 			open: func(ctx context.Context, options *corev1.PodLogOptions) (io.ReadCloser, error) {
 				return e.client.Logs.OpenLog(ctx, view.namespace, view.name, options)
 			},
-			resend: e.resender(view), lost: lost,
+			resend: e.resender(task.Plan.JobID, view), lost: lost,
 		},
-		adopted: task.Adopted, placed: task.Placed, signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps,
+		adopted: task.Adopted, placed: task.Placed, signals: task.Signals, canceling: canceling, cancelSent: make(chan struct{}), begunSteps: begunSteps, clock: clock,
 		begun: time.Now(), troubles: map[string]time.Time{},
 	}
 }
@@ -111,10 +110,12 @@ func (a *attempt) begin(ctx context.Context, task executor.Task, pod *corev1.Pod
 	if err := admit(task, pod); err != nil {
 		return err
 	}
+	a.clock.next(executor.Creating)
 	created, err := a.create(ctx, pod, task.Recorded)
 	if err != nil {
 		return err
 	}
+	a.clock.next(executor.Scheduling)
 	if err := a.admitAgain(ctx, task, pod, created); err != nil {
 		return err
 	}

@@ -54,7 +54,9 @@ func (e *Executor) isClaimed(id int64) bool {
 	return ok
 }
 
+// release says that a job is this process's no longer.
 func (e *Executor) release(id int64) {
+	e.room.forget(id)
 	e.id.Claims.mu.Lock()
 	defer e.id.Claims.mu.Unlock()
 	delete(e.id.Claims.jobs, claimed{e.id.ShortToken, id})

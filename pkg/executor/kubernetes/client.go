@@ -38,6 +38,7 @@ type Connection struct {
 	KeyFile     string
 	CAFile      string
 	UserAgent   string
+	Metrics     *Metrics // may be nil
 }
 
 // Bounds for a daemon with many jobs: a job takes about six short requests.
@@ -58,6 +59,7 @@ func Connect(c Connection) (Client, error) {
 	}
 	config.QPS, config.Burst = qps, burst
 	config.UserAgent = c.UserAgent
+	config.Wrap(c.Metrics.wrap)
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	api, err := kubernetes.NewForConfig(config)

@@ -128,15 +128,22 @@ const (
 	// cancelPatience is how long a helper may take to answer a cancel.
 	cancelPatience = 5 * time.Second
 
-	// buildEndPatience is how long the helper may go on without a result after
-	// the build container ended.
-	buildEndPatience = 10 * time.Second
+	// buildEndPatience is how long an open log stream may bring nothing after
+	// the build container ended, twice: the second time through a new stream.
+	buildEndPatience = 5 * time.Second
+
+	// helperStays is how long a helper waits behind its result to be asked for
+	// frames again, or for its pod's end: GitLab fails a job that it has not heard
+	// of for so long. Where the build container of a failed job stays as well, only
+	// the helper's end shows that the job is over, when its log does not.
+	helperStays     = time.Hour
+	helperStaysKept = time.Minute
 
 	// deletePatience is how long a pod may outlive its deletion's grace period.
 	deletePatience = 30 * time.Second
 
 	// silencePatience is how long an open log stream may bring nothing after
-	// its helper ended, twice: the second time through a new stream.
+	// its helper ended, twice as well.
 	silencePatience = 15 * time.Second
 
 	// slowPull is how long a pull may take before the job's log mentions it.

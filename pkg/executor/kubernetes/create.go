@@ -98,7 +98,7 @@ func (e *Executor) ownSecrets(ctx context.Context, plan *job.Plan, pod *corev1.P
 		{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID},
 	}}})
 	if err != nil {
-		e.log.Error("owner of the job's Secrets", zap.Error(err))
+		e.log.Error("owner of the job's Secrets", zap.Int64("job", plan.JobID), zap.Error(err))
 		return
 	}
 	for _, name := range e.secretNames(plan) {
@@ -107,7 +107,7 @@ func (e *Executor) ownSecrets(ctx context.Context, plan *job.Plan, pod *corev1.P
 			return err
 		})
 		if err != nil && ctx.Err() == nil {
-			e.log.Warn("Secret is not owned by its pod; it stays until runnerd deletes it", zap.String("secret", name), zap.Error(err))
+			e.log.Warn("Secret is not owned by its pod; it stays until runnerd deletes it", zap.Int64("job", plan.JobID), zap.String("secret", name), zap.Error(err))
 		}
 	}
 }

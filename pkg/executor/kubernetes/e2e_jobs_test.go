@@ -21,6 +21,7 @@ import (
 )
 
 func TestE2ECancelRunsAfterScript(t *testing.T) {
+	t.Parallel()
 	r := newReal(t, kubernetes.Config{})
 	j := r.start(t, withAfterScript(livePlan(image("test/debian:1"), "echo begun", "sleep 300"), "echo after-$CI_JOB_STATUS"))
 	j.await("\nbegun")
@@ -35,6 +36,7 @@ func TestE2ECancelRunsAfterScript(t *testing.T) {
 }
 
 func TestE2EImagesThatCannotWork(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name, image, policy string
 		want                job.Reason
@@ -70,6 +72,7 @@ func TestE2EImagesThatCannotWork(t *testing.T) {
 }
 
 func TestE2EPrivateImage(t *testing.T) {
+	t.Parallel()
 	r := newReal(t, kubernetes.Config{AllowedPullPolicies: []string{"always"}})
 	plan := livePlan(os.Getenv("RUNNERD_REGISTRY_AUTH")+"/test/debian:1", "echo fine")
 	plan.Image.PullPolicies = []string{"always"}
@@ -82,6 +85,7 @@ func TestE2EPrivateImage(t *testing.T) {
 }
 
 func TestE2EImagesThatWork(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"test/busybox:1", "test/nonroot:1", "test/sh:1"} {
 		t.Run(path.Base(name), func(t *testing.T) {
 			r := newReal(t, kubernetes.Config{})
@@ -96,6 +100,7 @@ func TestE2EImagesThatWork(t *testing.T) {
 }
 
 func TestE2EService(t *testing.T) {
+	t.Parallel()
 	r := newReal(t, kubernetes.Config{})
 	plan := livePlan(image("test/debian:1"), "getent hosts web", "getent hosts "+strings.ReplaceAll(path.Base(image("test/busybox")), ":", ""),
 		"for i in 1 2 3 4 5 6 7 8 9 10; do exec 3<>/dev/tcp/web/8080 && break; sleep 0.3; done", "printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3", "cat <&3")
@@ -113,6 +118,7 @@ func TestE2EService(t *testing.T) {
 }
 
 func TestE2EPodDeletedFromOutside(t *testing.T) {
+	t.Parallel()
 	r := newReal(t, kubernetes.Config{})
 	j := r.start(t, livePlan(image("test/debian:1"), "echo begun", "sleep 300"))
 	j.await("\nbegun")
@@ -137,6 +143,7 @@ func TestE2EPodDeletedFromOutside(t *testing.T) {
 }
 
 func TestE2EDetachAndRemove(t *testing.T) {
+	t.Parallel()
 	r := newReal(t, kubernetes.Config{})
 	j := r.start(t, livePlan(image("test/debian:1"), "echo begun", "sleep 300"))
 	j.await("\nbegun")

@@ -22,7 +22,7 @@ func TestE2ERestarts(t *testing.T) {
 	if cluster == "" {
 		t.Fatal("RUNNERD_CLUSTER is not set: the program of test/cluster, to restart components with")
 	}
-	const lines = 4000
+	const lines = 1500 // they take longer than the restart
 	for _, component := range []string{"apiserver", "kubelet", "apiserver --kill"} {
 		t.Run(component, func(t *testing.T) {
 			r := newReal(t, kubernetes.Config{})
@@ -55,6 +55,7 @@ func TestE2ERestarts(t *testing.T) {
 }
 
 func TestE2EBigLog(t *testing.T) {
+	t.Parallel()
 	r := newReal(t, kubernetes.Config{})
 	j := r.start(t, livePlan(image("test/debian:1"), "seq -f 'line-%0100.0f-' 1 400000"))
 	j.wait()
@@ -69,10 +70,11 @@ func TestE2EBigLog(t *testing.T) {
 // ten megabytes away. While GitLab takes nothing nobody reads; what is lost
 // meanwhile the helper has to write again.
 func TestE2ELogRotatedAwayWhileGitLabIsBehind(t *testing.T) {
+	t.Parallel()
 	r := newReal(t, kubernetes.Config{})
 	plan := livePlan(image("test/debian:1"),
 		"for b in 0 1 2 3; do seq -f 'line-%0100.0f-' $((b*150000+1)) $((b*150000+150000)); sleep 11; done",
-		"for i in $(seq 60); do echo tick; sleep 1; done")
+		"for i in $(seq 20); do echo tick; sleep 1; done")
 	j := &liveJob{t: t, log: &liveLog{grew: make(chan struct{})}, notes: &notes{}, done: make(chan struct{}), began: time.Now()}
 	slow := &slowLog{log: j.log, until: time.After(45 * time.Second)}
 	j.task = executor.Task{Plan: plan, Log: slow, Notes: j.notes}

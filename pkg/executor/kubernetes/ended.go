@@ -20,7 +20,8 @@ func (e *Executor) Ended(plan *job.Plan, started string) time.Time {
 		return time.Time{}
 	}
 	state := podState{pod: pod}
-	// The helper of a long log stays, and so does the build container of a failed job.
+	// The helper stays for a while, and so does the build container of a failed job
+	// where the config wants it to.
 	var first time.Time
 	for _, name := range []string{containerHelper, containerBuild} {
 		if t := state.terminated(name); t != nil && (first.IsZero() || t.FinishedAt.Time.Before(first)) {

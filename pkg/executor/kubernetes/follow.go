@@ -39,6 +39,7 @@ type follower struct {
 	log    *zap.Logger
 
 	connected atomic.Bool // a stream is open
+	gap       atomic.Bool // frames are missing that the helper can write again
 	breakOff  atomic.Pointer[context.CancelFunc]
 
 	whole   bool // read from the log's begin, because a gap was found
@@ -67,6 +68,7 @@ func (f *follower) run(ctx context.Context) error {
 		}
 		if f.relay.NextSeq() > before {
 			f.tries, f.finals = 0, 0
+			f.gap.Store(false)
 		}
 		f.tries++
 		var refused *relay.WriteError
@@ -128,6 +130,9 @@ func (f *follower) hangUp() {
 // too (the node has rotated its file away), have the helper write it again.
 func (f *follower) mend(ctx context.Context, err error) error {
 	var gap *relay.GapError
+	if errors.As(err, &gap) {
+		f.gap.Store(true)
+	}
 	switch {
 	case errors.As(err, &gap) && !f.whole:
 		f.whole, f.tries = true, 0

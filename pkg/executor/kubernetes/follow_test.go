@@ -292,6 +292,7 @@ func TestBuildContainerKilledForMemory(t *testing.T) {
 		r := start(t, newCluster(t), kubernetes.Config{Build: kubernetes.ResourceList{MemoryLimit: "64Mi"}}, simplePlan())
 		log := r.start()
 		log.write("begun\n")
+		time.Sleep(time.Second)
 		r.update(func(p *corev1.Pod) {
 			setStatus(p, "build", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}})
 		})
@@ -366,6 +367,58 @@ func TestLostFramesAreLeftOut(t *testing.T) {
 		r.wait()
 		if want := "one\n(53 bytes lost)\nthree\n"; r.err != nil || r.log.String() != want {
 			t.Errorf("Run: %+v, %v, log = %q, want %q", r.outcome, r.err, r.log.String(), want)
+		}
+	})
+}
+
+func buildCompleted(p *corev1.Pod) {
+	setStatus(p, "build", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}})
+}
+
+// TestLostEndIsAskedForAgain: the container runtime has died with the log's end in its
+// hands. The helper stays and repeats its last frame; that the build container has
+// ended meanwhile is no failure, however long the node takes to tell the helper.
+func TestLostEndIsAskedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("one\n")
+		time.Sleep(time.Second)
+		end := log.losing(func() {
+			log.write("two\n")
+			log.event(job.Event{Result: &job.Result{Outcome: job.Outcome{State: job.Success}, LogBytes: log.next.Offset}})
+		})
+		r.update(buildCompleted)
+		time.Sleep(3 * time.Second)
+		log.again(end[1])
+		time.Sleep(20 * time.Second)
+		if got := r.pod().Annotations["runnerd.io/resend"]; strings.TrimLeft(got, "0") != "1" {
+			t.Fatalf("annotation runnerd.io/resend = %q, want 1", got)
+		}
+		log.again(end[0])
+		log.again(end[1])
+		r.wait()
+		if r.err != nil || r.outcome.State != job.Success || r.log.String() != "one\ntwo\n" {
+			t.Errorf("Run: %+v, %v, log = %q", r.outcome, r.err, r.log)
+		}
+	})
+}
+
+// TestSilentStreamIsReplacedAtTheEnd: a stream has died without a word, and the
+// helper, which stays, does not end with the job.
+func TestSilentStreamIsReplacedAtTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("one\n")
+		time.Sleep(time.Second)
+		log.stall()
+		log.write("two\n")
+		log.event(job.Event{Result: &job.Result{Outcome: job.Outcome{State: job.Success}, LogBytes: log.next.Offset}})
+		r.update(buildCompleted)
+		r.wait()
+		if r.err != nil || r.outcome.State != job.Success || r.log.String() != "one\ntwo\n" {
+			t.Errorf("Run: %+v, %v, log = %q", r.outcome, r.err, r.log)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
@@ -198,6 +199,26 @@ func TestCredentialsNote(t *testing.T) {
 				t.Errorf("credentialsNote = %q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// A job that another manager has taken over leaves nothing behind, whether Run has
+// ended by then or not.
+func TestLostJobIsForgotten(t *testing.T) {
+	for _, ends := range []func(e *Executor){
+		func(e *Executor) { e.release(1); e.room.made(1, time.Now()); e.room.over(1) },
+		func(e *Executor) { e.room.over(1); e.release(1) },
+	} {
+		e, err := New(Client{API: fake.NewClientset()}, Identity{SystemID: "r_1", ShortToken: "t"}, Config{Namespace: "ci", HelperImage: "helper"}, zap.NewNop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.claim(1, 1)
+		e.room.begin(1, roomFor{usual: true})
+		ends(e)
+		if len(e.room.jobs) != 0 || e.isClaimed(1) {
+			t.Errorf("known of the job: %+v", e.room.jobs)
+		}
 	}
 }
 

@@ -28,8 +28,8 @@ func (e *Executor) Keep(ctx context.Context, task executor.Task) string {
 		return ""
 	}
 	until := time.Now().Add(e.cfg.KeepFailedPods).UTC().Truncate(time.Second)
-	if err := e.annotate(ctx, pod.Namespace, pod.Name, annotationKeep, until.Format(time.RFC3339)); err != nil {
-		e.log.Warn("failed job's pod not kept", zap.String("pod", pod.Name), zap.Error(err))
+	if err := e.annotate(ctx, task.Plan.JobID, pod.Namespace, pod.Name, annotationKeep, until.Format(time.RFC3339)); err != nil {
+		e.log.Warn("failed job's pod not kept", zap.Int64("job", task.Plan.JobID), zap.String("pod", pod.Name), zap.Error(err))
 		return ""
 	}
 	return fmt.Sprintf("The job's pod is kept until %s: kubectl -n %s exec -it %s -c %s -- sh",

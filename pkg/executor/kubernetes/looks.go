@@ -68,13 +68,10 @@ func (a *attempt) lookAtStart(state podState, now time.Time) (time.Duration, err
 // cannot see it: on most nodes the out-of-memory killer ends whole containers.
 func (a *attempt) lookAtBuild(state podState, now time.Time) (time.Duration, error) {
 	t := state.terminated(containerBuild)
-	switch {
-	case t == nil, state.over():
+	if t == nil || state.over() {
 		return farAway, nil
-	case a.buildEnded.IsZero(), a.deaf(), a.adopted != nil && a.relay.NextSeq() != a.buildHeard: // its log is read from the beginning
-		a.buildEnded, a.buildHeard = now, a.relay.NextSeq()
 	}
-	if left := buildEndPatience - now.Sub(a.buildEnded); left > 0 {
+	if left := a.awaitNews(&a.afterBuild, now, buildEndPatience, a.deaf() || a.follower.gap.Load()); left > 0 {
 		return left, nil
 	}
 	if t.Reason == oomKilled {
@@ -113,25 +110,40 @@ func (a *attempt) lookAtDeletion(state podState, now time.Time) (time.Duration, 
 }
 
 // lookAtSilence ends the wait for a log stream that stays open and says nothing
-// though the helper is over, as it does when the node is lost. One that has only died
-// with something on its way, as with the node's container runtime, is replaced first.
+// though the helper is over, as it does when the node is lost.
 func (a *attempt) lookAtSilence(state podState, now time.Time) (time.Duration, error) {
 	if !state.over() {
 		return farAway, nil
 	}
-	if seq := a.relay.NextSeq(); a.silentSince.IsZero() || seq != a.heard || a.deaf() {
-		a.hungUp = a.hungUp && seq == a.heard
-		a.silentSince, a.heard = now, seq
-	}
-	if left := silencePatience - now.Sub(a.silentSince); left > 0 {
+	if left := a.awaitNews(&a.afterHelper, now, silencePatience, a.deaf()); left > 0 {
 		return left, nil
 	}
-	if a.hungUp {
-		return 0, errNoResult
+	return 0, errNoResult
+}
+
+// A quiet is a time in which the log brings nothing.
+type quiet struct {
+	since  time.Time
+	next   int64 // the next frame then
+	hungUp bool  // the stream was replaced for it
+}
+
+// awaitNews returns how long the log may still bring nothing: patience from the last
+// frame, or excuse, on. Then the stream is replaced, for it may have died with
+// something on its way, as with the node's container runtime, and the new one gets the
+// same time.
+func (a *attempt) awaitNews(q *quiet, now time.Time, patience time.Duration, excused bool) time.Duration {
+	if next := a.relay.NextSeq(); q.since.IsZero() || next != q.next || excused {
+		q.hungUp = q.hungUp && next == q.next
+		q.since, q.next = now, next
 	}
-	a.hungUp, a.silentSince = true, now
-	a.follower.hangUp()
-	return silencePatience, nil
+	left := patience - now.Sub(q.since)
+	if left <= 0 && !q.hungUp {
+		q.hungUp, q.since = true, now
+		a.follower.hangUp()
+		return patience
+	}
+	return max(left, 0)
 }
 
 // lookAtCancel deletes the pod when its helper does not answer a cancel; one

@@ -90,6 +90,18 @@ func (l *podLog) frame(kind frame.Kind, payload []byte) {
 	}
 }
 
+// losing returns the frames that write writes, which the file does not get.
+func (l *podLog) losing(write func()) (lost [][]byte) {
+	l.mu.Lock()
+	frames, times := l.frames, l.times
+	l.frames, l.times = nil, nil
+	l.epoch++ // the streams that are open have seen what there was
+	l.mu.Unlock()
+	write()
+	l.change(func() { lost, l.frames, l.times = l.frames, frames, times })
+	return lost
+}
+
 // again appends a line as it is.
 func (l *podLog) again(line []byte) {
 	l.change(func() {

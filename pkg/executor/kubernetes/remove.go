@@ -28,7 +28,6 @@ func (e *Executor) Remove(ctx context.Context, task executor.Task) error {
 		}
 	}
 	e.release(task.Plan.JobID)
-	e.room.forget(task.Plan.JobID)
 	return nil
 }
 

@@ -111,9 +111,10 @@ func (r *room) begin(id int64, f roomFor) {
 func (r *room) made(id int64, at time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f := r.jobs[id]
-	f.made = at
-	r.jobs[id] = f
+	if f, known := r.jobs[id]; known {
+		f.made = at
+		r.jobs[id] = f
+	}
 	delete(r.refused, id)
 }
 
@@ -133,13 +134,14 @@ func (r *room) refuse(id int64, why string) {
 func (r *room) over(id int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f := r.jobs[id]
-	f.over = true
-	r.jobs[id] = f
+	if f, known := r.jobs[id]; known {
+		f.over = true
+		r.jobs[id] = f
+	}
 	delete(r.refused, id)
 }
 
-// forget says that nothing of a job is left.
+// forget says that nothing of a job is left, or that it is another manager's now.
 func (r *room) forget(id int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -17,6 +17,10 @@ import (
 func (e *Executor) planSecret(plan *job.Plan) (*corev1.Secret, error) {
 	part := plan.Helper
 	part.MemoryDir, part.Authority = memoryDir, e.cfg.Authority.file()
+	part.Stays = helperStays
+	if e.cfg.KeepFailedPods > 0 {
+		part.Stays = helperStaysKept
+	}
 	helper, err := job.EncodePlan(&part)
 	if err != nil {
 		return nil, fmt.Errorf("helper: %w", err)

@@ -27,6 +27,7 @@ func (a *attempt) supervise(ctx context.Context, followed <-chan error) (job.Out
 	defer timer.Stop()
 	for {
 		state, changed := a.view.get()
+		a.clock.see(state)
 		a.confirm(ctx, state)
 		due, err := a.judge(ctx, state, time.Now())
 		switch {
@@ -70,7 +71,7 @@ func (a *attempt) confirm(ctx context.Context, state podState) {
 	a.background.Go(func() {
 		err := placed(ctx)
 		if err == nil && a.plan.Helper.Held {
-			err = a.e.annotate(ctx, a.view.namespace, a.pod, annotationGo, "true")
+			err = a.e.annotate(ctx, a.plan.JobID, a.view.namespace, a.pod, annotationGo, "true")
 		}
 		if err != nil && ctx.Err() == nil {
 			a.log.Warn("pod is not let begin", zap.Error(err))
@@ -116,7 +117,7 @@ func (a *attempt) judge(ctx context.Context, state podState, now time.Time) (due
 func (a *attempt) cancel(ctx context.Context) {
 	a.canceled = true
 	a.background.Go(func() {
-		if err := a.e.annotate(ctx, a.view.namespace, a.pod, annotationSignal, "cancel"); err != nil && ctx.Err() == nil {
+		if err := a.e.annotate(ctx, a.plan.JobID, a.view.namespace, a.pod, annotationSignal, "cancel"); err != nil && ctx.Err() == nil {
 			a.log.Warn("cancel job; the pod will be deleted", zap.Error(err))
 		}
 		close(a.cancelSent)

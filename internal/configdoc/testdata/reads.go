@@ -1,0 +1,7 @@
+package testdata
+
+import "os"
+
+const name = "RUNNERD_NEW"
+
+var _ = os.Getenv(name)
