@@ -61,7 +61,7 @@ test-unit: ## Run the tests that need neither a cluster nor root
 .PHONY: e2e
 e2e: build-e2e ## Run the end-to-end suite alone (RUN=regexp picks tests)
 	@scripts/prepare cluster
-	@$(MAKE) --no-print-directory images ARCHITECTURES="$$(go env GOARCH)"
+	@$(MAKE) --no-print-directory images squid-image client-image ARCHITECTURES="$$(go env GOARCH)"
 	@RUNNERD_IMAGES=$(CURDIR)/dist/images scripts/with-cluster $${RUNNERD_CLUSTER_NAME:-e2e} scripts/e2e
 
 .PHONY: conformance
@@ -135,13 +135,23 @@ programs: ## Cross-build the programs of the images into dist/bin
 		GOOS=linux GOARCH=$$a $(BUILD) -buildvcs=false -o dist/bin/linux_$$a/ ./cmd/runnerd ./cmd/runnerd-agent; \
 	done
 
-.PHONY: images
+.PHONY: images client-image
 images: programs ## Build the images with their SBOMs into dist/images (no Docker; Linux with apt)
 	@cd deploy && go build -o ../bin/images ./images
 	@bin/images build --version $(VERSION) --revision $(REVISION) --created $(COMMITTED) \
 		--programs dist/bin --out dist/images --architectures "$(ARCHITECTURES)"
 
 .PHONY: push
+.PHONY: squid-image
+squid-image: ## Build the image of the component squid, Debian's squid-openssl, into dist/images
+	@cd deploy && go build -o ../bin/images ./images
+	@bin/images debian --name runnerd-squid --packages "squid-openssl ca-certificates" --user 13:13 \
+		--version $(VERSION) --revision $(REVISION) --created $(COMMITTED) --out dist/images --architectures "$(ARCHITECTURES)"
+
+client-image: # for tests: what fetches through the proxy
+	@bin/images debian --name client --packages "curl git python3 ca-certificates" \
+		--version $(VERSION) --created $(COMMITTED) --out dist/images --architectures "$$(go env GOARCH)"
+
 push: ## Push what `make images` has built to REGISTRY=registry.example.com/ci
 	@bin/images push --from dist/images --to "$(REGISTRY)"
 
