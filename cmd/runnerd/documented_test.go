@@ -22,6 +22,7 @@ const runHere = ""
 // Why other commands are not run here.
 const (
 	byInstall  = "TestInstall of the end-to-end suite runs it"
+	byProxy    = "TestProxy of the end-to-end suite runs it"
 	byRelease  = "TestInstall uses what it makes; scripts/test runs it"
 	byOutput   = "TestMigrate compares its output"
 	byE2E      = "the end-to-end suite starts the daemon so, in every test"
@@ -58,23 +59,26 @@ var documented = map[string]string{
 
 	"kubectl create namespace runnerd": byInstall,
 	`kubectl --namespace runnerd create secret generic runnerd --from-literal=url=https://gitlab.example.com --from-literal=runner-token=glrt-… --from-literal=s3-access-key=runnerd --from-literal=s3-secret-key="$(head -c 24 /dev/urandom | base64)"`: byInstall,
-	"kubectl apply -f deploy/stack.yaml":                                                                                     byInstall,
-	"kubectl --namespace runnerd rollout status deployment/runnerd":                                                          byInstall,
-	"kubectl --namespace runnerd exec deployment/runnerd -- runnerd cache check":                                             byInstall,
-	"kubectl --namespace runnerd exec deployment/runnerd -- runnerd cache stat":                                              byInstall,
-	"kubectl --namespace runnerd exec deployment/runnerd -- runnerd cache ls":                                                byInstall,
-	"kubectl auth can-i --list --namespace runnerd --as system:serviceaccount:runnerd:runnerd":                               byInstall,
-	"kubectl delete -f deploy/stack.yaml":                                                                                    onCluster,
-	"make images VERSION=1.0.0":                                                                                              byRelease,
-	"make push REGISTRY=registry.example.com/ci":                                                                             byRelease,
-	"kubectl -n runnerd patch secret runnerd -p '{\"stringData\":{\"runner-token\":\"glrt-…\"}}'":                            onCluster,
-	"kubectl --namespace runnerd get pods -l runnerd.io/job":                                                                 onCluster,
-	"kubectl --namespace runnerd logs deployment/runnerd | grep '\"job\":4711'":                                              onCluster,
-	"kubectl --namespace runnerd port-forward deployment/runnerd 9252 &":                                                     onCluster,
-	"curl -s localhost:9252/readyz; curl -s localhost:9252/debug/jobs/list":                                                  onCluster,
-	"kubectl --namespace runnerd port-forward service/minio 9000 &":                                                          needsOther,
-	"key() { kubectl --namespace runnerd get secret runnerd -o \"go-template={{index .data \\\"$1\\\" | base64decode}}\"; }": needsOther,
-	"mc alias set ci http://127.0.0.1:9000 \"$(key s3-access-key)\" \"$(key s3-secret-key)\"":                                needsOther,
+	"kubectl apply -f deploy/stack.yaml":                                                                                                                               byInstall,
+	"kubectl --namespace runnerd rollout status deployment/runnerd":                                                                                                    byInstall,
+	"kubectl --namespace runnerd exec deployment/runnerd -- runnerd cache check":                                                                                       byInstall,
+	"kubectl --namespace runnerd exec deployment/runnerd -- runnerd cache stat":                                                                                        byInstall,
+	"kubectl --namespace runnerd exec deployment/runnerd -- runnerd cache ls":                                                                                          byInstall,
+	"kubectl auth can-i --list --namespace runnerd --as system:serviceaccount:runnerd:runnerd":                                                                         byInstall,
+	`openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "/CN=CI proxy" -addext "keyUsage=critical,keyCertSign,cRLSign" -keyout squid-ca.key -out squid-ca.crt`: byProxy,
+	"kubectl --namespace runnerd create secret tls squid-ca --cert squid-ca.crt --key squid-ca.key":                                                                    byProxy,
+	"kubectl --namespace runnerd create configmap squid-ca --from-file=ca.crt=squid-ca.crt":                                                                            byProxy,
+	"kubectl delete -f deploy/stack.yaml":                                                                                                                              onCluster,
+	"make images VERSION=1.0.0":                                                                                                                                        byRelease,
+	"make push REGISTRY=registry.example.com/ci":                                                                                                                       byRelease,
+	"kubectl -n runnerd patch secret runnerd -p '{\"stringData\":{\"runner-token\":\"glrt-…\"}}'":                                                                      onCluster,
+	"kubectl --namespace runnerd get pods -l runnerd.io/job":                                                                                                           onCluster,
+	"kubectl --namespace runnerd logs deployment/runnerd | grep '\"job\":4711'":                                                                                        onCluster,
+	"kubectl --namespace runnerd port-forward deployment/runnerd 9252 &":                                                                                               onCluster,
+	"curl -s localhost:9252/readyz; curl -s localhost:9252/debug/jobs/list":                                                                                            onCluster,
+	"kubectl --namespace runnerd port-forward service/minio 9000 &":                                                                                                    needsOther,
+	"key() { kubectl --namespace runnerd get secret runnerd -o \"go-template={{index .data \\\"$1\\\" | base64decode}}\"; }":                                           needsOther,
+	"mc alias set ci http://127.0.0.1:9000 \"$(key s3-access-key)\" \"$(key s3-secret-key)\"":                                                                          needsOther,
 	"mc du ci/runnerd-cache":                    needsOther,
 	"mc ls --recursive ci/runnerd-cache/v1/42/": needsOther,
 	"mc ilm rule ls ci/runnerd-cache":           needsOther,

@@ -58,7 +58,7 @@ func podConfig(r config.Runner, build buildInfo) kubernetes.Config {
 		PodLabels: k.PodLabels, PodAnnotations: k.PodAnnotations, DoNotDisrupt: k.DoNotDisrupt,
 		Permissions: kubernetes.Permissions{Patterns: k.Overwritable(), Most: k.OverwritableTo(), Namespaces: k.OverwriteNamespaces},
 		Volumes:     podVolumes(k.Volumes),
-		Authority:   kubernetes.Authority{PEM: k.CABundle.PEM, ConfigMap: k.CABundle.MapName, Secret: k.CABundle.SecretName, Key: k.CABundle.Key},
+		Authority:   kubernetes.Authority{PEM: k.CABundle.PEM, ConfigMap: k.CABundle.ConfigMap, Secret: k.CABundle.Secret, Key: k.CABundle.Key},
 		DNSPolicy:   k.DNSPolicy, DNSConfig: dnsConfig(k.DNSConfig), HostAliases: hostAliases(k.HostAliases),
 		PollTimeout:  k.PollTimeout.Duration(),
 		PauseOnQuota: k.PauseOnQuota, PauseOnUnschedulable: k.PauseOnUnschedulable,

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 	networkingv1 "k8s.io/api/networking/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"github.com/runnerd/runnerd/pkg/config"
@@ -124,12 +123,7 @@ func clusterOf(r config.Runner) cluster { return cluster{r.Kubernetes.Host, r.Ku
 func networkNamespaces(runners []config.Runner, only string) ([]string, error) {
 	var all []string
 	for _, r := range runners {
-		for _, n := range jobNamespaces(r) {
-			if problems := validation.IsDNS1123Label(n); len(problems) > 0 {
-				return nil, usageError{fmt.Errorf("runner %q: namespace %q is none, and variables in it are not supported: %s", r.Name, n, strings.Join(problems, "; "))}
-			}
-			all = append(all, n)
-		}
+		all = append(all, jobNamespaces(r)...)
 	}
 	slices.Sort(all)
 	all = slices.Compact(all)

@@ -209,7 +209,7 @@ func TestPolicyNetworkRefuses(t *testing.T) {
 		},
 		"a namespace with a variable": {
 			networkEntry("a", "ci-$CI_PROJECT_ID", labelled), nil,
-			`runnerd: runner "a": namespace "ci-$CI_PROJECT_ID" is none, and variables in it are not supported`,
+			`config.toml:7: runners[0].kubernetes.namespace: "ci-$CI_PROJECT_ID": variables are not replaced here`,
 		},
 		"two bases of one namespace": {
 			networkEntry("a", "ci", labelled+toGitLab) + networkEntry("b", "ci", labelled), nil,

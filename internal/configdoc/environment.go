@@ -21,14 +21,14 @@ var variables = map[string]string{
 	"RUNNERD_STATE_DIR":    "folder of `.runner_system_id`; that of `config.toml` unless given",
 	"RUNNERD_HELPER_IMAGE": "helper image where `helper_image` is not set; the published one of this version unless given",
 
-	"PATH": "of the jobs of the local executor, too",
+	"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "URL of the collector of traces, where `[tracing]` has no `endpoint`",
+	"OTEL_EXPORTER_OTLP_ENDPOINT":        "the same, when that is not set; `/v1/traces` is added",
+	"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "`http/protobuf` or `grpc`, where `[tracing]` has no `protocol`",
+	"OTEL_EXPORTER_OTLP_PROTOCOL":        "the same, when that is not set",
+	"OTEL_TRACES_EXPORTER":               "`none`: no traces",
+	"OTEL_SDK_DISABLED":                  "`true`: no traces",
 
-	"OTEL_SDK_DISABLED":                  "`true`: no traces, whatever the config says",
-	"OTEL_TRACES_EXPORTER":               "`none`: the same",
-	"OTEL_EXPORTER_OTLP_ENDPOINT":        "URL of the collector of traces, where `[tracing]` has none",
-	"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "the same, for traces alone",
-	"OTEL_EXPORTER_OTLP_PROTOCOL":        "`http/protobuf` or `grpc`, where `[tracing]` has none",
-	"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "the same, for traces alone",
+	"PATH": "of the jobs of the local executor, too",
 
 	"AWS_WEB_IDENTITY_TOKEN_FILE":            "of a web identity (IRSA), with `AWS_ROLE_ARN`: credentials of the cache's store, where the config has no keys",
 	"AWS_ROLE_ARN":                           "the role of that web identity",

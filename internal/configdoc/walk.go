@@ -81,9 +81,6 @@ func (w *walker) rows(path, prefix string, v reflect.Value, shared map[reflect.T
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, option, _ := strings.Cut(f.Tag.Get("toml"), ",")
-		if name == "-" {
-			continue
-		}
 		if option != "prefix" {
 			rows = append(rows, w.row(joined(path, prefix+name), prefix+name, f, t.Name(), v.Field(i)))
 			continue
@@ -113,7 +110,7 @@ func (w *walker) row(path, name string, f reflect.StructField, owner string, v r
 		element, header = f.Type.Elem(), "["+path+".NAME]"
 		path += ".NAME"
 	}
-	if element.Kind() == reflect.Struct && element != reflect.TypeFor[time.Time]() && !optional(element) {
+	if element.Kind() == reflect.Struct && tagged(element) {
 		value := reflect.New(element).Elem()
 		switch {
 		case element == f.Type:
@@ -129,7 +126,16 @@ func (w *walker) row(path, name string, f reflect.StructField, owner string, v r
 	return r
 }
 
-func optional(t reflect.Type) bool { return strings.HasPrefix(t.Name(), "Optional[") }
+// tagged reports whether the fields of t are keys; other structs are values that are
+// written in a form of their own.
+func tagged(t reflect.Type) bool {
+	for i := range t.NumField() {
+		if _, ok := t.Field(i).Tag.Lookup("toml"); ok {
+			return true
+		}
+	}
+	return false
+}
 
 func typeName(t reflect.Type) string {
 	switch t {
@@ -143,6 +149,8 @@ func typeName(t reflect.Type) string {
 		return "text, or list of texts"
 	case reflect.TypeFor[job.Secret]():
 		return "text, secret"
+	case reflect.TypeFor[config.CABundle]():
+		return "text, or a table"
 	case reflect.TypeFor[time.Time]():
 		return "time"
 	case reflect.TypeFor[config.Optional[bool]]():

@@ -24,8 +24,8 @@ var mayImport = map[string][]string{
 	"pkg/joblog": {"pkg/job", "pkg/mask"},
 
 	"pkg/agent": {
-		"pkg/artifact", "pkg/cache/archive", "pkg/cache/archive/pack", "pkg/cache/archive/transfer", "pkg/cache/archive/tree", "pkg/cache/archive/unpack",
-		"pkg/cacert", "pkg/confine", "pkg/frame", "pkg/job", "pkg/joblog", "pkg/mask",
+		"pkg/artifact", "pkg/cacert", "pkg/cache/archive", "pkg/cache/archive/pack", "pkg/cache/archive/transfer", "pkg/cache/archive/tree", "pkg/cache/archive/unpack",
+		"pkg/confine", "pkg/frame", "pkg/job", "pkg/joblog", "pkg/mask",
 	},
 
 	"pkg/artifact": {"pkg/cacert", "pkg/cache/archive/tree", "pkg/confine", "pkg/httpwait"},

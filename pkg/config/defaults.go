@@ -132,7 +132,7 @@ func (k *Kubernetes) normalize() {
 	if k.PollTimeout <= 0 {
 		k.PollTimeout = defaultPollTimeout
 	}
-	if k.CABundle.MapName+k.CABundle.SecretName != "" {
+	if k.CABundle.ConfigMap+k.CABundle.Secret != "" {
 		k.CABundle.Key = orElse(k.CABundle.Key, defaultCAKey)
 	}
 }

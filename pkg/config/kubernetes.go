@@ -15,7 +15,7 @@ type Kubernetes struct {
 	CAFile      string     `toml:"ca_file"`      // PEM; the authority of the API server's certificate
 	BearerToken job.Secret `toml:"bearer_token"` // for the API server
 
-	Namespace                    string         `toml:"namespace"`                       // of job pods; "default"
+	Namespace                    string         `toml:"namespace"`                       // of job pods, a name without variables; "default"
 	ServiceAccount               string         `toml:"service_account"`                 // of job pods; empty means the namespace's default one
 	AutomountServiceAccountToken Optional[bool] `toml:"automount_service_account_token"` // whether job pods get its token; not set means no, unless there is a service_account; then the cluster decides
 
@@ -74,7 +74,7 @@ type Kubernetes struct {
 
 	Volumes Volumes `toml:"volumes"`
 
-	CABundle CABundle `toml:"ca_bundle"` // runnerd's own, as the proxies are
+	CABundle CABundle `toml:"ca_bundle"` // authorities that jobs trust: path of a file, or { config_map = "name", key = "ca.crt" }, or { secret = "name", key = "ca.crt" }
 	Proxy    Proxy    `toml:",prefix"`
 
 	// What a job may change by its variables (KUBERNETES_…_OVERWRITE and kin).

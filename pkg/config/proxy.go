@@ -16,9 +16,9 @@ import (
 // Proxy says through what jobs, and what runnerd does in their pods, reach the
 // outside. "" means nothing.
 type Proxy struct {
-	HTTPProxy  string  `toml:"http_proxy"`  // URL of the proxy for plain HTTP
-	HTTPSProxy string  `toml:"https_proxy"` // URL of the proxy for HTTPS
-	NoProxy    Strings `toml:"no_proxy"`    // hosts, domains and addresses that are reached without it: a list, or one text with commas
+	HTTPProxy  string  `toml:"http_proxy"`  // URL of the proxy for http://
+	HTTPSProxy string  `toml:"https_proxy"` // URL of the proxy for https://
+	NoProxy    Strings `toml:"no_proxy"`    // hosts, domains and addresses that are reached without; a list, or one text with commas
 }
 
 func (p *Proxy) validate(r *report, at string) {
@@ -55,12 +55,12 @@ func (p *Proxy) NoProxyHosts() []string {
 // of runnerd's own, or in an object beside the job's pod. In the config it is the
 // file's path, or a table.
 type CABundle struct {
-	File       string `toml:"file"`       // PEM, where runnerd runs; ca_bundle = "path" is the same
-	MapName    string `toml:"config_map"` // one in the jobs' namespace
-	SecretName string `toml:"secret"`     // one in the jobs' namespace
-	Key        string `toml:"key"`        // of the object; "ca.crt"
+	File      string
+	ConfigMap string
+	Secret    string
+	Key       string // of the object; "ca.crt"
 
-	PEM string `toml:"-"` // of File; filled in by Parse
+	PEM string // of File; filled in by Parse
 }
 
 // defaultCAKey is where cert-manager, trust-manager and kubelets have it.
@@ -73,7 +73,7 @@ func (b *CABundle) decode(v any) error {
 		b.File = v
 		return nil
 	case map[string]any:
-		fields := map[string]*string{"file": &b.File, "config_map": &b.MapName, "secret": &b.SecretName, "key": &b.Key}
+		fields := map[string]*string{"file": &b.File, "config_map": &b.ConfigMap, "secret": &b.Secret, "key": &b.Key}
 		for key, value := range v {
 			field, known := fields[key]
 			text, isText := value.(string)
@@ -89,7 +89,7 @@ func (b *CABundle) decode(v any) error {
 
 func (b *CABundle) validate(r *report, at string) {
 	set := 0
-	for _, place := range []string{b.File, b.MapName, b.SecretName} {
+	for _, place := range []string{b.File, b.ConfigMap, b.Secret} {
 		if place != "" {
 			set++
 		}
@@ -97,8 +97,8 @@ func (b *CABundle) validate(r *report, at string) {
 	switch {
 	case set > 1 || set == 0 && b.Key != "" || b.File != "" && b.Key != "":
 		r.problem(at, `name one place: a file, or { config_map = "name", key = "ca.crt" }, or { secret = "name", key = "ca.crt" }`)
-	case b.MapName+b.SecretName != "" && len(validation.IsDNS1123Subdomain(b.MapName+b.SecretName)) > 0:
-		r.problem(at, "%q cannot be a name in Kubernetes; write small letters, digits and dashes", b.MapName+b.SecretName)
+	case b.ConfigMap+b.Secret != "" && len(validation.IsDNS1123Subdomain(b.ConfigMap+b.Secret)) > 0:
+		r.problem(at, "%q cannot be a name in Kubernetes; write small letters, digits and dashes", b.ConfigMap+b.Secret)
 	case b.Key != "" && len(validation.IsConfigMapKey(b.Key)) > 0:
 		r.problem(at, "%q cannot be a key of a ConfigMap or Secret", b.Key)
 	}
