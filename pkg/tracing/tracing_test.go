@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 var received = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 
@@ -211,7 +211,7 @@ func TestCollectorAway(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				for i := range 20_000 { // many more than the queue holds
+				for i := range 3_000 { // more than the queue holds
 					j := tracer.Begin(subject())
 					j.Phase("step_script", received.Add(time.Duration(i)), received.Add(time.Second))
 					j.Finish("")
