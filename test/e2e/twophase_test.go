@@ -79,7 +79,7 @@ func TestTwoPhaseGiveBack(t *testing.T) {
 // giveBack is that for one reason, the test's name; forbid keeps pods from their
 // place until allow is called.
 func giveBack(t *testing.T, forbid func(*site) (allow func())) {
-	s := start(t, twoPhase(t, 15*time.Second, "poll_timeout = 15\npause_on_quota = false"))
+	s := start(t, twoPhase(t, 15*time.Second, "poll_timeout = 40\npause_on_quota = false"))
 	allow := forbid(s)
 	j := s.add(standin.JobSpec{Name: "given back", Script: []string{"echo the script runs"}})
 	reason := path.Base(t.Name())
