@@ -53,6 +53,9 @@ func TestImports(t *testing.T) {
 		// What caches are made of, and nothing that speaks to a store's API.
 		"github.com/klauspost/compress", "github.com/klauspost/cpuid/v2", "github.com/zeebo/xxh3",
 		"github.com/bmatcuk/doublestar/v4", "github.com/docker/go-units",
+		// The operator's proxies, and authorities in the form that Java reads.
+		"golang.org/x/net/http/httpproxy", "golang.org/x/net/idna", "golang.org/x/text",
+		"software.sslmate.com/src/go-pkcs12", "golang.org/x/crypto/pbkdf2",
 	}
 	for _, path := range strings.Fields(string(out)) {
 		ok := false

@@ -31,8 +31,12 @@ func (h *helper) loadAuthority() error {
 	return h.share.writeText(spareAuthorities, cacert.SystemBundle())
 }
 
-// withAuthority is a text of certificates with the operator's.
+// withAuthority is a text of certificates with the operator's; nil where there are
+// none, which leaves it to the system's.
 func (h *helper) withAuthority(pem string) []byte {
+	if pem == "" && len(h.authority) == 0 {
+		return nil
+	}
 	return append([]byte(pem+"\n"), h.authority...)
 }
 
