@@ -66,6 +66,7 @@ type turmoil struct {
 	replicas []*site
 	jobs     []*standin.Job
 	excuses  map[*standin.Job]excuse
+	deaths   []time.Time // of replicas
 	begun    time.Time
 	told     []told
 	watchers sync.WaitGroup // of GitLab's faults
@@ -196,6 +197,9 @@ func (c *turmoil) scriptBegun(j *standin.Job) bool {
 func (c *turmoil) finishAll() {
 	var lost []*standin.Job
 	for _, j := range c.jobs {
+		if c.excuses[j] == "" && !j.State().Final() && c.unheard(j) {
+			c.excuses[j] = neverHeard
+		}
 		if c.excuses[j] == neverHeard && !j.State().Final() {
 			lost = append(lost, j)
 			continue
@@ -208,6 +212,40 @@ func (c *turmoil) finishAll() {
 		}
 		c.until(j, "its end", func(j *standin.Job) bool { return j.State().Final() })
 	}
+}
+
+// unheard waits until something is heard of a job that GitLab has handed out, and
+// reports whether nothing was. GitLab notices late that a replica that had asked was
+// killed, as a request that it has held, or answered into the void, shows.
+func (c *turmoil) unheard(j *standin.Job) bool {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for range 5 * patience / (200 * time.Millisecond) {
+		events := j.Events()
+		last := events[len(events)-1]
+		switch {
+		case last.Kind == standin.EventCreated || last.Kind == standin.EventPending: // it waits for a slot
+		case last.Kind != standin.EventHandedOut || !c.died(last.Time):
+			return false
+		case time.Since(last.Time) > unheardAfter:
+			return len(c.recordOf(j)) == 0
+		}
+		<-tick.C
+	}
+	return false // whoever waits for its end says what is wrong
+}
+
+const (
+	// unheardAfter is how long a replica may take to say that a job runs.
+	unheardAfter = time.Minute
+	// lateNotice is how long GitLab may not notice that a replica is gone.
+	lateNotice = time.Minute
+)
+
+// died reports whether a replica has died so that a job handed out at that time may
+// have been its.
+func (c *turmoil) died(handedOut time.Time) bool {
+	return slices.ContainsFunc(c.deaths, func(at time.Time) bool { return at.After(handedOut.Add(-lateNotice)) })
 }
 
 // judge compares every job with what it should be, and makes the report.

@@ -58,7 +58,7 @@ func command(agent string, dir folder, args ...string) *exec.Cmd {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir.home(), "LANG=C.UTF-8",
 		"RUNNERD_TERMINATION_LOG=" + filepath.Join(dir.root, "termination-log"),
 	}
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	c.SysProcAttr = ownGroup()
 	c.WaitDelay = time.Second
 	return c
 }
