@@ -58,19 +58,23 @@ var documented = map[string]string{
 	"runnerd policy network | kubectl apply -f - --prune -l app.kubernetes.io/managed-by=runnerd --prune-allowlist networking.k8s.io/v1/NetworkPolicy": onCluster,
 
 	"kubectl create namespace runnerd": byInstall,
+
 	`kubectl --namespace runnerd create secret generic runnerd --from-literal=url=https://gitlab.example.com --from-literal=runner-token=glrt-… --from-literal=s3-access-key=runnerd --from-literal=s3-secret-key="$(head -c 24 /dev/urandom | base64)"`: byInstall,
+
 	"kubectl apply -f deploy/stack.yaml":                                                       byInstall,
 	"kubectl --namespace runnerd rollout status deployment/runnerd":                            byInstall,
 	"kubectl --namespace runnerd exec deployment/runnerd -- runnerd cache check":               byInstall,
 	"kubectl --namespace runnerd exec deployment/runnerd -- runnerd cache stat":                byInstall,
 	"kubectl --namespace runnerd exec deployment/runnerd -- runnerd cache ls":                  byInstall,
 	"kubectl auth can-i --list --namespace runnerd --as system:serviceaccount:runnerd:runnerd": byInstall,
+
 	`openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj "/CN=CI proxy" -addext "keyUsage=critical,keyCertSign,cRLSign" -keyout squid-ca.key -out squid-ca.crt`: byProxy,
-	"kubectl --namespace runnerd create secret tls squid-ca --cert squid-ca.crt --key squid-ca.key":                                                                    byProxy,
-	"kubectl --namespace runnerd create configmap squid-ca --from-file=ca.crt=squid-ca.crt":                                                                            byProxy,
-	"kubectl delete -f deploy/stack.yaml":        onCluster,
-	"make images VERSION=1.0.0":                  byRelease,
-	"make push REGISTRY=registry.example.com/ci": byRelease,
+
+	"kubectl --namespace runnerd create secret tls squid-ca --cert squid-ca.crt --key squid-ca.key":                          byProxy,
+	"kubectl --namespace runnerd create configmap squid-ca --from-file=ca.crt=squid-ca.crt":                                  byProxy,
+	"kubectl delete -f deploy/stack.yaml":                                                                                    onCluster,
+	"make images VERSION=1.0.0":                                                                                              byRelease,
+	"make push REGISTRY=registry.example.com/ci":                                                                             byRelease,
 	"kubectl -n runnerd patch secret runnerd -p '{\"stringData\":{\"runner-token\":\"glrt-…\"}}'":                            onCluster,
 	"kubectl --namespace runnerd get pods -l runnerd.io/job":                                                                 onCluster,
 	"kubectl --namespace runnerd logs deployment/runnerd | grep '\"job\":4711'":                                              onCluster,

@@ -5,9 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -109,19 +107,7 @@ const maxBundle = 640 << 10
 
 // ReadBundle returns the certificates of the file at path, which are PEM.
 func ReadBundle(path string) (string, error) {
-	info, err := os.Stat(path) // before it is opened: a pipe would block
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is no regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxBundle+1))
+	text, err := readRegular(path, maxBundle+1)
 	if err != nil {
 		return "", err
 	}

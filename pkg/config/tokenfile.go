@@ -18,19 +18,7 @@ const maxTokenFile = 4096
 // white space around it. The file may be a symlink, as in a mounted Secret. The
 // error does not show what the file holds.
 func ReadToken(path string) (job.Secret, error) {
-	info, err := os.Stat(path) // before it is opened: a pipe would block
-	if err != nil {
-		return "", err
-	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s is no regular file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
+	text, err := readRegular(path, maxTokenFile+1)
 	if err != nil {
 		return "", err
 	}
@@ -64,4 +52,22 @@ func (c *Config) readTokens(r *report) {
 		}
 		runner.Token = token
 	}
+}
+
+// readRegular returns the first bytes of a regular file, limit at most. Anything else
+// might block, or never end.
+func readRegular(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path) // before it is opened: a pipe would block
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit))
 }

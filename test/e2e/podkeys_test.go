@@ -122,7 +122,7 @@ func TestPodKeys(t *testing.T) {
 	}
 	keys := strings.ReplaceAll(podKeys, "HOSTDIR", node)
 	s := start(t, options{
-		runner:     "builds_dir = \"/work/of/jobs\"\nenvironment = [\"FROM_CONFIG=set\"]",
+		runner:     "builds_dir = \"/srv/jobs\"\nenvironment = [\"FROM_CONFIG=set\"]",
 		kubernetes: keys,
 	})
 	project := fmt.Sprint(s.hello.ID())
@@ -148,7 +148,7 @@ func TestPodKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.finish(j, standin.Success)
-	says(t, j, "\nuser 1000:1000 groups 1000 2000 3000\n", "\nproject /work/of/jobs/group/hello, variable set\n",
+	says(t, j, "\nuser 1000:1000 groups 1000 2000 3000\n", "\nproject /srv/jobs/group/hello, variable set\n",
 		"\nscratch: tmpfs 32 MiB\n", "\nconfig map: greetings\n", "\nsecret: hush\n", "\nclaim: /gate/projects/"+project+"/file\n",
 		"\nnode: of the node; touch: /node/no: Read-only file system\n", "\nalias: 10.9.8.7 mirror.example\n",
 		fmt.Sprintf("\nmemory limit: %d\n", 200<<20), "\ncapabilities: CapBnd:", "\ntoken: /var/run/secrets/kubernetes.io/serviceaccount/token\n",
