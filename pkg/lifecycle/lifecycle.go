@@ -142,11 +142,10 @@ func (r *Runner) finish(ctx, report context.Context, a *attempt, run func() (*jo
 	outcome, err := run()
 	if err == nil && outcome != nil {
 		ended := time.Now()
-		letGo := context.AfterFunc(ctx, func() { a.leaveResult(ctx, report) })
+		sending.Go(func() { a.leaveResult(ctx, report) })
 		if err = a.report(report, *outcome); err == nil {
 			a.timed(PhaseReport, ended)
 		}
-		letGo()
 	}
 	a.stop() // the trace has nothing left to send
 	if errors.Is(err, executor.ErrDetached) || err != nil && a.detaching(ctx) {
@@ -162,10 +161,15 @@ func (r *Runner) finish(ctx, report context.Context, a *attempt, run func() (*jo
 	a.remove(report)
 }
 
-// leaveResult ends the report of a job that another process can make, a moment after
-// this one is told to end: a GitLab that answers has it by then, and one that is away
-// would hold up the process for nothing.
+// leaveResult waits for the end of the report, and ends it itself when another process
+// can make it, a moment after this one is told to end: a GitLab that answers has it by
+// then, and one that is away would hold up the process for nothing.
 func (a *attempt) leaveResult(process, report context.Context) {
+	select {
+	case <-process.Done():
+	case <-report.Done():
+		return
+	}
 	if !a.detaching(process) {
 		return
 	}
