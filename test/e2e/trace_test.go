@@ -19,6 +19,8 @@ func TestTraces(t *testing.T) {
 	s := start(t, options{global: fmt.Sprintf("[tracing]\nendpoint = %q\n", collector.URL)})
 	plain := s.add(standin.JobSpec{Name: "plain", Script: []string{`echo "parent $TRACEPARENT"`}})
 	s.finish(plain, standin.Success)
+	// Spans are sent in batches, and a process that is killed takes those with it that it has not sent.
+	collected(t, collector, "job plain")
 	adopted := s.add(standin.JobSpec{Name: "adopted", Script: []string{"echo begun", "for i in $(seq 1 80); do echo tick $i; sleep 0.1; done"}, AfterScript: []string{"true"}})
 	s.until(adopted, "the script to run", func(j *standin.Job) bool { return strings.Contains(j.Text(), "\ntick 10\n") })
 	s.kill()
@@ -26,11 +28,7 @@ func TestTraces(t *testing.T) {
 	s.startDaemon()
 	s.finish(adopted, standin.Success)
 
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if !collector.Until(ctx, func(spans []otlptest.Span) bool { return len(named(spans, "job adopted")) > 0 }) {
-		t.Fatal("the trace of the adopted job does not end")
-	}
+	collected(t, collector, "job adopted")
 	spans := collector.Spans()
 	for name, parts := range map[string][]string{
 		"plain":   {"queue", "judge", "create", "schedule", "pull", "prepare_executor", "get_sources", "step_script", "report"},
@@ -68,6 +66,16 @@ func TestTraces(t *testing.T) {
 	}
 	if script := named(spans, "step_script"); len(script) == 0 || named(spans, "job adopted")[0].Attributes()["runnerd.adopted"] == "" {
 		t.Error("nothing says that the job was adopted")
+	}
+}
+
+// collected waits until the collector has a span of the name.
+func collected(t *testing.T, collector *otlptest.Collector, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if !collector.Until(ctx, func(spans []otlptest.Span) bool { return len(named(spans, name)) > 0 }) {
+		t.Fatalf("the collector gets no span %q", name)
 	}
 }
 
