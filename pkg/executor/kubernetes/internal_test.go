@@ -142,6 +142,11 @@ func TestContainerTroubles(t *testing.T) {
 		{"CreateContainerConfigError", "failed to sync secret cache: timed out waiting for the condition", &want{config, false, true}},
 		{"CreateContainerError", `failed to reserve container name: name "x" is reserved for "y"`, &want{system, false, true}},
 		{"CreateContainerError", "no command specified", &want{system, false, false}},
+		{"RunContainerError", "error reading from server: EOF", &want{system, false, true}}, // containerd was killed
+		{"CreateContainerError", "rpc error: code = Canceled desc = context canceled", &want{system, false, true}},
+		{"RunContainerError", "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: cannot set uid", &want{system, false, false}},
+		{"CreateContainerError", `failed to generate container "x" spec: failed to generate spec: path "/x" is mounted on "/" but it is not a shared mount`, &want{system, false, false}},
+		{"StartError", "failed to create shim task: OCI runtime create failed", &want{system, false, false}},
 		{"RunContainerError", `exec: "sh": executable file not found in $PATH`, &want{config, false, false}},
 		{"CreateContainerError", "executable file `sh` not found in $PATH: No such file or directory", &want{config, false, false}},
 		{"StartError", "exec /usr/bin/sh: exec format error", &want{config, false, false}},

@@ -71,11 +71,12 @@ func (t *trouble) classify() bool {
 		t.reason = job.RunnerConfigurationError
 	case "CreateContainerConfigError":
 		t.reason, t.heals = job.RunnerConfigurationError, passing(t.message)
-	case "CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun":
+	case "CreateContainerError", "RunContainerError": // the kubelet tries again
+		t.reason, t.heals = job.RunnerSystemFailure, passing(t.message) || !refused(t.message)
+		t.blameImage()
+	case "StartError", "ContainerCannotRun":
 		t.reason, t.heals = job.RunnerSystemFailure, passing(t.message)
-		if wrongImage(t.message) {
-			t.reason, t.heals = job.RunnerConfigurationError, false
-		}
+		t.blameImage()
 	case "PostStartHookError", "PreCreateHookError", "PreStartHookError":
 		t.reason = job.RunnerConfigurationError
 	default:
@@ -96,6 +97,27 @@ func passing(message string) bool {
 		}
 	}
 	return false
+}
+
+// refused reports whether the node's runtime says something of the container that
+// it was to start. Anything else is said of the runtime, such as "error reading from
+// server: EOF" when that has just been restarted.
+func refused(message string) bool {
+	message = strings.ToLower(message)
+	for _, text := range []string{"oci runtime", "runc", "failed to generate", "no command specified"} {
+		if strings.Contains(message, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// blameImage makes a trouble that the image is to blame for one that only another
+// image ends.
+func (t *trouble) blameImage() {
+	if wrongImage(t.message) {
+		t.reason, t.heals = job.RunnerConfigurationError, false
+	}
 }
 
 // wrongImage reports whether a container could not start because of what is,
