@@ -179,10 +179,7 @@ func (c *turmoil) killBlind(r *site, brutal bool) {
 	if err := tool.Start(); err != nil {
 		c.t.Fatal(err)
 	}
-	wait(c.t, "the API server to be away", func() bool {
-		_, err := ground.api.Discovery().ServerVersion()
-		return err != nil
-	})
+	wait(c.t, "the API server to be away", away)
 	c.signal(r, syscall.SIGKILL)
 	<-r.exited
 	died := time.Now()
@@ -192,6 +189,15 @@ func (c *turmoil) killBlind(r *site, brutal bool) {
 		c.t.Errorf("restart the API server: %v\n%s", err, out.String())
 	}
 	c.excuse(r, died)
+}
+
+// away reports whether the API server does not answer. It asks once: a client that
+// tries again would not see it, as the next process takes connections long before
+// it answers.
+func away() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	return ground.api.Discovery().RESTClient().Get().AbsPath("/version").MaxRetries(0).Do(ctx).Error() != nil
 }
 
 // deletePodOf deletes a job's pod, and waits until it is known what becomes of the
