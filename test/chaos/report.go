@@ -27,6 +27,7 @@ type Report struct {
 	Rows    []Row
 	Right   int // jobs with their exact log and result
 	Cut     int // jobs whose pod was deleted in mid-script, and that failed with what they had printed
+	Stopped int // the same of jobs whose pod the kubelet has stopped after a fault of the node
 	Lost    int // jobs that only GitLab knew of when a replica was killed
 	GivenUp int // jobs without a pod yet when their replica ended, reported as interrupted
 	Bytes   int // of all logs
@@ -56,8 +57,8 @@ func (r Report) String() string {
 		}
 	})
 	b.WriteString("\n" + r.Summary())
-	fmt.Fprintf(&b, "\njobs: %d exact; %d cut off with their deleted pods; %d lost between GitLab and the record; %d interrupted before they had a pod\n",
-		r.Right, r.Cut, r.Lost, r.GivenUp)
+	fmt.Fprintf(&b, "\njobs: %d exact; %d cut off with their deleted pods; %d stopped by the kubelet; %d lost between GitLab and the record; %d interrupted before they had a pod\n",
+		r.Right, r.Cut, r.Stopped, r.Lost, r.GivenUp)
 	return b.String()
 }
 

@@ -86,6 +86,7 @@ const (
 	podDeleted  excuse = "its pod was deleted"
 	neverHeard  excuse = "its replica was killed before it had a record"
 	interrupted excuse = "its replica ended before it had a pod"
+	podStopped  excuse = "the kubelet stopped its pod"
 )
 
 // A told is a row of the report while it is being made.
@@ -253,6 +254,9 @@ func (c *turmoil) judge() chaos.Report {
 	r := chaos.Report{Plan: c.plan, Took: time.Since(c.begun)}
 	for n, j := range c.jobs {
 		r.Bytes += len(j.Log())
+		if c.excuses[j] == "" && c.stoppedByKubelet(j) {
+			c.excuses[j] = podStopped
+		}
 		used, right := c.check(c.plan.Jobs[n], j)
 		switch used {
 		case "":
@@ -261,6 +265,8 @@ func (c *turmoil) judge() chaos.Report {
 			}
 		case podDeleted:
 			r.Cut++
+		case podStopped:
+			r.Stopped++
 		case neverHeard:
 			r.Lost++
 		case interrupted:
@@ -295,7 +301,7 @@ func (c *turmoil) forgiven(v standin.Violation) bool {
 	}
 	switch v.Point {
 	case "14.16", "14.28":
-		return c.excuses[c.jobs[n]] == podDeleted
+		return c.excuses[c.jobs[n]] == podDeleted || c.excuses[c.jobs[n]] == podStopped
 	case "14.23":
 		return strings.HasPrefix(v.Text, "PATCH at offset 0,") && c.adopted(v.Job)
 	}
@@ -359,7 +365,7 @@ func (c *turmoil) checkResult(spec chaos.Job, j *standin.Job) (used excuse, prob
 	switch state, reason, excused := j.State(), j.FailureReason(), c.excuses[j]; {
 	case state == want && reason == why && j.ExitCode() == spec.ExitCode:
 		return "", nil
-	case excused == podDeleted && state == standin.Failed && reason == "runner_system_failure",
+	case (excused == podDeleted || excused == podStopped) && state == standin.Failed && reason == "runner_system_failure",
 		excused == neverHeard && state == standin.Canceled,
 		excused == interrupted && state == standin.Failed && reason == "runner_interrupted":
 		return excused, nil

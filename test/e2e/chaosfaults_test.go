@@ -7,7 +7,10 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -227,6 +230,32 @@ func (c *turmoil) deletePodOf(j *standin.Job, t *told) {
 	if c.scriptBegun(j) && j.FailureReason() == "runner_system_failure" {
 		c.excuses[j] = podDeleted // it had begun, after all
 	}
+}
+
+// stoppedByKubelet reports whether the node has ended a job's containers although
+// nobody wanted its pod gone. A kubelet does that to a pod now and then whose sandbox
+// does not look ready when the container runtime has come back.
+func (c *turmoil) stoppedByKubelet(j *standin.Job) bool {
+	hit := slices.ContainsFunc(c.told, func(t told) bool {
+		return (t.Fault.Kind == chaos.Runtime || t.Fault.Kind == chaos.Kubelet) && slices.Contains(t.jobs, j)
+	})
+	if !hit || !strings.Contains(j.Text(), "so its node did that") {
+		return false
+	}
+	pod := regexp.MustCompile(`Running on (\S+) via`).FindStringSubmatch(j.Text())
+	if pod == nil {
+		return false
+	}
+	events, err := ground.api.CoreV1().Events(c.namespace).List(context.Background(), metav1.ListOptions{
+		FieldSelector: "reason=Killing,involvedObject.name=" + pod[1],
+	})
+	if err != nil {
+		c.t.Error(err)
+		return false
+	}
+	return slices.ContainsFunc(events.Items, func(e corev1.Event) bool {
+		return e.Source.Component == "kubelet" && strings.Contains(e.Message, "container build")
+	})
 }
 
 // findPod returns the pod of a job, nil where there is none.

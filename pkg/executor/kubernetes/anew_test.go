@@ -45,7 +45,7 @@ func TestJobBeginsAnew(t *testing.T) {
 			result := unbegun
 			result.LogBytes = int64(len("Fetching\n"))
 			log.event(job.Event{Result: &result})
-		}, "pod was asked to stop by the cluster; no script had begun, so the job begins anew in another pod (2 of 3)"},
+		}, "pod was asked to stop by the cluster (nobody is known to have deleted or evicted it, so its node did that, node node-1); no script had begun, so the job begins anew in another pod (2 of 3)"},
 		{"deleted before it had a node", (*run).deletePod, "was deleted from outside before it had a node while the job ran; no script had begun"},
 		{"a helper out of memory among the sources", func(r *run) {
 			log := r.start()

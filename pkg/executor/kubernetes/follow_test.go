@@ -332,6 +332,26 @@ func TestDrainIsTheHelpersWordWithTheClustersReason(t *testing.T) {
 	})
 }
 
+// A kubelet may stop a pod that nobody wants gone, as after a restart of the node's
+// container runtime.
+func TestNodeThatStopsAPodIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+		log := r.start()
+		log.write("begun\n")
+		log.event(job.Event{Result: &job.Result{
+			Outcome:  job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "pod was asked to stop by the cluster"},
+			LogBytes: int64(len("begun\n")), Stopped: true,
+		}})
+		r.wait()
+		want := "pod was asked to stop by the cluster (nobody is known to have deleted or evicted it, so its node did that, node node-1)"
+		var failure *job.Failure
+		if !errors.As(r.err, &failure) || failure.Message != want {
+			t.Errorf("Run = %+v, %v, want message %q", r.outcome, r.err, want)
+		}
+	})
+}
+
 func TestStrayLinesDoNotReachTheJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())

@@ -145,6 +145,22 @@ func (s podState) disruption() string {
 	return strings.Join(parts, "; ")
 }
 
+// whyStopped says why the pod is about to be gone, as far as it is known; "" when it
+// is not. asked says that its containers were asked to end. A kubelet asks them also
+// when nobody wants the pod gone, as after a restart of its container runtime.
+func (s podState) whyStopped(asked bool) string {
+	why := s.disruption()
+	switch {
+	case why != "" || s.pod == nil:
+		return why
+	case s.pod.DeletionTimestamp != nil:
+		return "somebody deleted it"
+	case asked && !s.gone:
+		return "nobody is known to have deleted or evicted it, so its node did that"
+	}
+	return ""
+}
+
 // ending describes how a container ended.
 func ending(t *corev1.ContainerStateTerminated) string {
 	parts := []string{t.Reason, fmt.Sprintf("exit code %d", t.ExitCode)}

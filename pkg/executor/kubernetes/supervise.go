@@ -161,11 +161,7 @@ func (a *attempt) outcome(result *job.Result) job.Outcome {
 		return o
 	}
 	state, _ := a.view.get()
-	why := state.disruption()
-	if why == "" && state.pod != nil && state.pod.DeletionTimestamp != nil {
-		why = "somebody deleted it"
-	}
-	if why != "" {
+	if why := state.whyStopped(result.Stopped); why != "" {
 		o.Message = fmt.Sprintf("%s (%s, node %s)", o.Message, why, state.pod.Spec.NodeName)
 	}
 	return o
