@@ -181,8 +181,14 @@ func (c *turmoil) await(f chaos.Fault) (*standin.Job, int) {
 		if j.State().Final() || spec.Long() || line > spec.Lines()*3/4 || f.Kind == chaos.PodBefore && (spec.Hook == 0 || c.scriptBegun(j)) {
 			continue
 		}
-		c.until(j, text, func(j *standin.Job) bool { return bytes.Contains(j.Log(), []byte(text+"\n")) || j.State().Final() })
-		if !j.State().Final() {
+		c.until(j, text, func(j *standin.Job) bool {
+			return bytes.Contains(j.Log(), []byte(text+"\n")) || j.State().Final() || c.forgotten(j)
+		})
+		switch {
+		case j.State().Final():
+		case c.forgotten(j):
+			c.excuses[j] = neverHeard
+		default:
 			return j, line
 		}
 	}
@@ -229,11 +235,19 @@ func (c *turmoil) unheard(j *standin.Job) bool {
 		case last.Kind != standin.EventHandedOut || !c.died(last.Time):
 			return false
 		case time.Since(last.Time) > unheardAfter:
-			return len(c.recordOf(j)) == 0
+			return c.forgotten(j)
 		}
 		<-tick.C
 	}
 	return false // whoever waits for its end says what is wrong
+}
+
+// forgotten reports whether nothing has been heard for long of a job that GitLab has
+// handed out about when a replica was killed, and nobody has a record of it.
+func (c *turmoil) forgotten(j *standin.Job) bool {
+	events := j.Events()
+	last := events[len(events)-1]
+	return last.Kind == standin.EventHandedOut && c.died(last.Time) && time.Since(last.Time) > unheardAfter && len(c.recordOf(j)) == 0
 }
 
 const (
