@@ -66,7 +66,7 @@ type turmoil struct {
 	replicas []*site
 	jobs     []*standin.Job
 	excuses  map[*standin.Job]excuse
-	deaths   []time.Time // of replicas
+	deaths   []death
 	begun    time.Time
 	told     []told
 	watchers sync.WaitGroup // of GitLab's faults
@@ -88,6 +88,12 @@ const (
 	interrupted excuse = "its replica ended before it had a pod"
 	podStopped  excuse = "the kubelet stopped its pod"
 )
+
+// A death is the end of a replica's process.
+type death struct {
+	of string // its system ID
+	at time.Time
+}
 
 // A told is a row of the report while it is being made.
 type told struct {
@@ -232,7 +238,7 @@ func (c *turmoil) unheard(j *standin.Job) bool {
 		last := events[len(events)-1]
 		switch {
 		case last.Kind == standin.EventCreated || last.Kind == standin.EventPending: // it waits for a slot
-		case last.Kind != standin.EventHandedOut || !c.died(last.Time):
+		case last.Kind != standin.EventHandedOut || !c.died(j, last.Time):
 			return false
 		case time.Since(last.Time) > unheardAfter:
 			return c.forgotten(j)
@@ -247,7 +253,7 @@ func (c *turmoil) unheard(j *standin.Job) bool {
 func (c *turmoil) forgotten(j *standin.Job) bool {
 	events := j.Events()
 	last := events[len(events)-1]
-	return last.Kind == standin.EventHandedOut && c.died(last.Time) && time.Since(last.Time) > unheardAfter && len(c.recordOf(j)) == 0
+	return last.Kind == standin.EventHandedOut && c.died(j, last.Time) && time.Since(last.Time) > unheardAfter && len(c.recordOf(j)) == 0
 }
 
 const (
@@ -257,10 +263,12 @@ const (
 	lateNotice = time.Minute
 )
 
-// died reports whether a replica has died so that a job handed out at that time may
-// have been its.
-func (c *turmoil) died(handedOut time.Time) bool {
-	return slices.ContainsFunc(c.deaths, func(at time.Time) bool { return at.After(handedOut.Add(-lateNotice)) })
+// died reports whether the replica that a job was handed out to at that time died
+// about then.
+func (c *turmoil) died(j *standin.Job, handedOut time.Time) bool {
+	return slices.ContainsFunc(c.deaths, func(d death) bool {
+		return d.of == j.SystemID() && d.at.After(handedOut.Add(-lateNotice)) && d.at.Before(handedOut.Add(unheardAfter))
+	})
 }
 
 // judge compares every job with what it should be, and makes the report.

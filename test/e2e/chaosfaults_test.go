@@ -126,7 +126,7 @@ func (c *turmoil) letGo(r *site) {
 // the same, if somebody finds it.
 func (c *turmoil) excuse(r *site, died time.Time) {
 	c.t.Helper()
-	c.deaths = append(c.deaths, died)
+	c.deaths = append(c.deaths, death{r.systemID(), died})
 	for _, j := range c.running(r) {
 		if len(c.recordOf(j)) == 0 && c.excuses[j] == "" && when(c.t, j, standin.EventHandedOut).Before(died) {
 			c.excuses[j] = neverHeard
