@@ -36,6 +36,9 @@ func RunBuild(ctx context.Context, opts BuildOptions) error {
 		return err
 	}
 	defer share.Close()
+	if err := awaitPredecessor(ctx, share); err != nil {
+		return err
+	}
 	lock, err := share.holdLock(buildLock)
 	if err != nil {
 		return err
@@ -85,6 +88,22 @@ func awaitHandover(ctx context.Context, share string) (*handover, error) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// awaitPredecessor waits while another build process lives. A kubelet that has lost
+// track of the build container, as when the container runtime was killed while it
+// started it, starts another one beside it.
+func awaitPredecessor(ctx context.Context, share *handover) error {
+	ticker := time.NewTicker(handoverPoll)
+	defer ticker.Stop()
+	for share.isLocked(buildLock) {
+		select {
+		case <-ctx.Done():
+			return ErrTerminated
+		case <-ticker.C:
+		}
+	}
+	return nil
 }
 
 // A builder is the build side of one job.
@@ -139,7 +158,11 @@ func (b *builder) release() {
 
 // serve runs one step after the other.
 func (b *builder) serve(ctx context.Context) error {
-	for n := 0; ; {
+	n := 0
+	for b.share.exists(resultFile(n)) { // a predecessor has done it
+		n++
+	}
+	for {
 		var request stepRequest
 		found, err := b.share.read(requestFile(n), &request)
 		switch {

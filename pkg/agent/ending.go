@@ -38,6 +38,17 @@ func (h *helper) outcome(err error) job.Outcome {
 	return job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: err.Error()}
 }
 
+// startedAgain is the result of a helper that is not the job's first: a kubelet that
+// has lost track of a container, as when the container runtime was killed while it
+// started it, starts another one, and the first may live. Two cannot share a job.
+func (h *helper) startedAgain() job.Result {
+	unbegun := !h.share.isLocked(helperLock) && !h.share.exists(requestFile(0))
+	return job.Result{
+		Outcome: job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "the node has started the helper container again"},
+		Stopped: unbegun, Unbegun: unbegun,
+	}
+}
+
 // exitFailure is a process of the job that ended with another code than 0.
 // what may be empty: then it was the user's script.
 func exitFailure(what string, code int) *job.Failure {

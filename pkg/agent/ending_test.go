@@ -1,9 +1,15 @@
 package agent_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -176,6 +182,97 @@ func TestBuildContainerDies(t *testing.T) {
 		}
 	})
 	wantOutcome(t, p.run(), job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "the build container ended while the script ran"})
+}
+
+// A kubelet may start a second build container beside the first: it waits, and the
+// first one's script goes on.
+func TestSecondBuildContainer(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "echo started; while ! test -e go; do sleep 0.02; done; echo end")
+	p.addAfterScript("echo after")
+	var second *exec.Cmd
+	var waiting sync.WaitGroup
+	p.onLog = once("\nstarted\n", func(p *pod) {
+		second = exec.Command(p.buildCmd.Path, p.buildCmd.Args[1:]...)
+		second.Env = p.buildCmd.Env
+		if err := second.Start(); err != nil {
+			p.t.Error(err)
+			return
+		}
+		waiting.Go(func() { // until it has the shared directory open
+			fds := fmt.Sprintf("/proc/%d/fd", second.Process.Pid)
+			for !opened(fds, p.path("share", "handover")) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if err := os.WriteFile(p.helper.ProjectDir+"/go", nil, 0o644); err != nil {
+				p.t.Error(err)
+			}
+		})
+	})
+	wantOutcome(t, p.run(), exited(0))
+	p.wants("started", "end", "after")
+	waiting.Wait()
+	if err := second.Wait(); err != nil {
+		t.Errorf("the second build process: %v", err)
+	}
+}
+
+// opened reports whether one of a process's open files, listed in fds, is path. A
+// process that is gone has opened it as well.
+func opened(fds, path string) bool {
+	list, err := os.ReadDir(fds)
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(list, func(fd os.DirEntry) bool {
+		to, err := os.Readlink(filepath.Join(fds, fd.Name()))
+		return err == nil && to == path
+	})
+}
+
+// A build container that finds a step begun by one that is gone does not run it again.
+func TestBuildContainerStartedAgain(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "echo started")
+	begun := p.path("share", "handover", "step-0.log")
+	if err := errors.Join(os.Mkdir(filepath.Dir(begun), 0o777), os.WriteFile(begun, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	wantOutcome(t, p.run(), job.Outcome{
+		State: job.Failed, Reason: job.RunnerSystemFailure,
+		Message: "step_script: the node has started the build container again while the script ran, and no script is run twice",
+	})
+	p.wantsNot("\nstarted\n")
+}
+
+// A helper that is not the job's first ends it; if no script has begun the daemon may
+// make another pod.
+func TestHelperStartedAgain(t *testing.T) {
+	for name, tt := range map[string]struct {
+		left    []string // by the first
+		unbegun bool
+	}{
+		"before the script": {[]string{"helper.lock"}, true},
+		"in the script":     {[]string{"helper.lock", "step-0.json"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPod(t, "echo started")
+			p.noBuild = true
+			for _, file := range tt.left {
+				path := p.path("share", "handover", file)
+				if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, nil, 0o644)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := p.run()
+			wantOutcome(t, got, job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "the node has started the helper container again"})
+			if got.Unbegun != tt.unbegun || got.Stopped != tt.unbegun {
+				t.Errorf("result %+v, want unbegun %v", got, tt.unbegun)
+			}
+			p.wantsNot("Preparing environment")
+		})
+	}
 }
 
 func TestHelperDies(t *testing.T) {

@@ -36,14 +36,17 @@ func RunHelper(ctx context.Context, opts HelperOptions) error {
 		return err
 	}
 	defer share.Close()
-	lock, err := share.holdLock(helperLock)
-	if err != nil {
-		return err
-	}
-	defer lock.Close()
-	// What the build side needs is there: let it come.
-	if err := publish(opts.Share); err != nil {
-		return err
+	again := share.exists(helperLock)
+	if !again {
+		lock, err := share.holdLock(helperLock)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		// What the build side needs is there: let it come.
+		if err := publish(opts.Share); err != nil {
+			return err
+		}
 	}
 	private, err := os.MkdirTemp("", "runnerd-helper-")
 	if err != nil {
@@ -65,6 +68,9 @@ func RunHelper(ctx context.Context, opts HelperOptions) error {
 		return err
 	}
 	h.log = joblog.New(h.frames, joblog.Options{LogOptions: h.plan.Log})
+	if again {
+		return h.finish(h.startedAgain())
+	}
 	return h.serve(ctx)
 }
 

@@ -67,7 +67,7 @@ func newPod(t testing.TB, script ...string) *pod {
 	builds := filepath.Join(dir, "builds")
 	project := filepath.Join(builds, "group", "project")
 	return &pod{
-		t: t, dir: dir, lastSeq: -1,
+		t: t, dir: dir, lastSeq: -1, ending: -1,
 		helper: job.HelperPlan{
 			Version: job.PlanVersion, JobID: 42, Timeout: time.Hour, BuildsDir: builds, ProjectDir: project, TempDir: project + ".tmp",
 			HostName: "manager-1", Sources: job.Sources{Strategy: job.StrategyEmpty, Attempts: 1, Checkout: true},
@@ -234,7 +234,7 @@ func (p *pod) result() job.Result {
 	if result.LogBytes != int64(p.log.Len()) {
 		p.t.Errorf("result says %d log bytes, there are %d", result.LogBytes, p.log.Len())
 	}
-	if end := p.log.String()[p.ending:]; p.ending == 0 || !strings.Contains(end, "Job succeeded") && !strings.Contains(end, "Job failed") {
+	if end := p.log.String()[p.ending:]; p.ending < 0 || !strings.Contains(end, "Job succeeded") && !strings.Contains(end, "Job failed") {
 		p.t.Errorf("behind the event that announces the job's end the log says %q", end)
 	}
 	return result

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -25,8 +27,14 @@ type spool struct {
 	written   int         // since the last look
 }
 
+// errBegun is about a step that a container before this one has begun.
+var errBegun = errors.New("the node has started the build container again while the script ran, and no script is run twice")
+
 func (b *builder) createSpool(ctx context.Context, n int) (*spool, error) {
 	file, err := b.share.root.OpenFile(spoolFile(n), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, errBegun
+	}
 	if err != nil {
 		return nil, fmt.Errorf("create the file for the step's output: %w", err)
 	}

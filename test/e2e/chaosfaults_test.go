@@ -232,30 +232,39 @@ func (c *turmoil) deletePodOf(j *standin.Job, t *told) {
 	}
 }
 
-// stoppedByKubelet reports whether the node has ended a job's containers although
-// nobody wanted its pod gone. A kubelet does that to a pod now and then whose sandbox
-// does not look ready when the container runtime has come back.
+// stoppedByKubelet reports whether the node has ended a job's containers, or started
+// one again, although nobody wanted that. A kubelet does so to a pod now and then that
+// looks lost to it when the container runtime has come back.
 func (c *turmoil) stoppedByKubelet(j *standin.Job) bool {
 	hit := slices.ContainsFunc(c.told, func(t told) bool {
 		return (t.Fault.Kind == chaos.Runtime || t.Fault.Kind == chaos.Kubelet) && slices.Contains(t.jobs, j)
 	})
-	if !hit || !strings.Contains(j.Text(), "so its node did that") {
-		return false
-	}
+	said := slices.ContainsFunc([]string{"so its node did that", "the node has started the build container again", "the node has started the helper container again"},
+		func(words string) bool { return strings.Contains(j.Text(), words) })
 	pod := regexp.MustCompile(`Running on (\S+) via`).FindStringSubmatch(j.Text())
-	if pod == nil {
+	if !hit || !said || pod == nil {
 		return false
 	}
 	events, err := ground.api.CoreV1().Events(c.namespace).List(context.Background(), metav1.ListOptions{
-		FieldSelector: "reason=Killing,involvedObject.name=" + pod[1],
+		FieldSelector: "involvedObject.name=" + pod[1],
 	})
 	if err != nil {
 		c.t.Error(err)
 		return false
 	}
-	return slices.ContainsFunc(events.Items, func(e corev1.Event) bool {
-		return e.Source.Component == "kubelet" && strings.Contains(e.Message, "container build")
-	})
+	created := map[string]int{} // by container
+	for _, e := range events.Items {
+		what := e.InvolvedObject.FieldPath
+		switch {
+		case e.Reason == "Killing" && what == "spec.containers{build}":
+			return true
+		case e.Reason == "Created":
+			if created[what] += int(max(e.Count, 1)); created[what] > 1 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // findPod returns the pod of a job, nil where there is none.

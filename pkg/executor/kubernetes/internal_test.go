@@ -140,6 +140,11 @@ func TestContainerTroubles(t *testing.T) {
 		{"CrashLoopBackOff", "", &want{config, false, false}},
 		{"CreateContainerConfigError", `secret "x" not found`, &want{config, false, false}},
 		{"CreateContainerConfigError", "failed to sync secret cache: timed out waiting for the condition", &want{config, false, true}},
+		{
+			"CreateContainerConfigError", `connection error: desc = "transport: Error while dialing: dial unix /run/containerd.sock: connect: no such file or directory"`,
+			&want{config, false, true},
+		},
+		{"ImageInspectError", "rpc error: code = Unknown desc = error reading from server: EOF", &want{job.ImagePullFailure, true, true}},
 		{"CreateContainerError", `failed to reserve container name: name "x" is reserved for "y"`, &want{system, false, true}},
 		{"CreateContainerError", "no command specified", &want{system, false, false}},
 		{"RunContainerError", "error reading from server: EOF", &want{system, false, true}}, // containerd was killed

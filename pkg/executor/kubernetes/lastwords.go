@@ -21,7 +21,7 @@ func (a *attempt) lastWords(state podState) (*job.Result, bool) {
 	if err := json.Unmarshal([]byte(t.Message), &result); err != nil || result.State == "" {
 		return nil, false
 	}
-	if lost := result.LogBytes - a.relay.Bytes(); lost != 0 {
+	if lost := result.LogBytes - a.relay.Bytes(); lost > 0 {
 		a.log.Error("end of the job's log was lost", zap.Int64("bytes", lost))
 		note := fmt.Sprintf("the last %d bytes of the log were lost on node %s", lost, state.pod.Spec.NodeName)
 		if result.Message != "" {

@@ -90,7 +90,9 @@ func (t *trouble) classify() bool {
 func passing(message string) bool {
 	message = strings.ToLower(message)
 	for _, text := range []string{
-		"failed to sync", "timed out", "deadline exceeded", "connection refused", "is reserved for", "transport is closing", "unavailable",
+		"failed to sync", "timed out", "deadline exceeded", "is reserved for",
+		// The runtime has been restarted:
+		"connection refused", "connection reset", "connection error", "transport is closing", "error reading from server", "unavailable",
 	} {
 		if strings.Contains(message, text) {
 			return true
