@@ -60,6 +60,11 @@ func (h *helper) awaitBuild(ctx context.Context) error {
 // while it comes. When ctx ends it has the step stopped.
 func (h *helper) ask(ctx context.Context, request stepRequest) (stepResult, error) {
 	n := h.asked
+	if n == 0 {
+		if err := h.share.claim(); err != nil {
+			return stepResult{}, err
+		}
+	}
 	h.asked++
 	if err := h.share.write(requestFile(n), request); err != nil {
 		return stepResult{}, err

@@ -15,6 +15,9 @@ var (
 	errAborted  = errors.New("stopped at once: GitLab does not want the job any more")
 	errCluster  = errors.New("pod was asked to stop by the cluster")
 	errTimeout  = errors.New("job timeout")
+
+	// errSuperseded ends a job that has two helpers.
+	errSuperseded = errors.New("the node has started the helper container again")
 )
 
 // outcome says how the job ended, from the first error that counts.
@@ -42,9 +45,9 @@ func (h *helper) outcome(err error) job.Outcome {
 // has lost track of a container, as when the container runtime was killed while it
 // started it, starts another one, and the first may live. Two cannot share a job.
 func (h *helper) startedAgain() job.Result {
-	unbegun := !h.share.isLocked(helperLock) && !h.share.exists(requestFile(0))
+	unbegun := h.share.claim() == nil // the first can begin no script from now on
 	return job.Result{
-		Outcome: job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "the node has started the helper container again"},
+		Outcome: job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: errSuperseded.Error()},
 		Stopped: unbegun, Unbegun: unbegun,
 	}
 }

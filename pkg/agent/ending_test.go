@@ -253,7 +253,7 @@ func TestHelperStartedAgain(t *testing.T) {
 		unbegun bool
 	}{
 		"before the script": {[]string{"helper.lock"}, true},
-		"in the script":     {[]string{"helper.lock", "step-0.json"}, false},
+		"in the script":     {[]string{"helper.lock", "claim"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -273,6 +273,22 @@ func TestHelperStartedAgain(t *testing.T) {
 			p.wantsNot("Preparing environment")
 		})
 	}
+}
+
+// The first helper, if it lives, begins no script then.
+func TestSupersededHelper(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, "echo started")
+	claim := p.path("share", "handover", "claim")
+	if err := errors.Join(os.Mkdir(filepath.Dir(claim), 0o777), os.WriteFile(claim, nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	got := p.run()
+	wantOutcome(t, got, job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "the node has started the helper container again"})
+	if !got.Unbegun {
+		t.Error("the result does not say that no script began")
+	}
+	p.wantsNot("\nstarted\n")
 }
 
 func TestHelperDies(t *testing.T) {

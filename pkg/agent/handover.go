@@ -19,6 +19,7 @@ const (
 	exitFile     = "exit"
 	helperLock   = "helper.lock"
 	buildLock    = "build.lock"
+	claimFile    = "claim"
 
 	// maxMessage bounds what is read of one file.
 	maxMessage = 1 << 20
@@ -92,6 +93,20 @@ func openHandover(share string) (*handover, error) {
 }
 
 func (h *handover) Close() error { return h.root.Close() }
+
+// claim takes the right to say what becomes of the job: that of its first script to
+// begin, or that of a second helper to let none begin. It returns errSuperseded when
+// the other helper has it.
+func (h *handover) claim() error {
+	file, err := h.root.OpenFile(claimFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return errSuperseded
+	}
+	if err != nil {
+		return fmt.Errorf("claim the job: %w", err)
+	}
+	return file.Close()
+}
 
 // write writes message as a whole: who sees the file sees all of it. The name
 // aside is one that a script cannot have taken before.

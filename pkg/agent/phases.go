@@ -37,7 +37,7 @@ func (h *helper) run(ctx context.Context) job.Result {
 	if !errors.Is(err, errAborted) {
 		h.cleanup()
 	}
-	stopped := errors.Is(err, errCluster)
+	stopped := errors.Is(err, errCluster) || errors.Is(err, errSuperseded)
 	return job.Result{Outcome: h.outcome(err), Stopped: stopped, Unbegun: stopped && h.asked == 0}
 }
 
