@@ -179,6 +179,9 @@ func (c *turmoil) await(f chaos.Fault) (*standin.Job, int) {
 	for n := f.Job; n < len(c.plan.Jobs); n++ {
 		c.queue(n + 1)
 		j, spec := c.jobs[n], c.plan.Jobs[n]
+		if c.excuses[j] == neverHeard {
+			continue
+		}
 		line, text := 0, chaos.HookBegun
 		if f.Kind != chaos.PodBefore {
 			line = max(f.Line, bytes.Count(j.Log(), []byte(spec.Name()+" line "))+1)
