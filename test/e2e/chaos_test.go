@@ -24,7 +24,7 @@ import (
 // TestChaos: replicas, the cluster and GitLab break in turn, and every job's log is
 // what it printed, every result right and told once, and nothing left over.
 //
-// RUNNERD_CHAOS_SEEDS says how often (scripts/e2e: once); RUNNERD_CHAOS_JOBS (30) and
+// RUNNERD_CHAOS_SEEDS says how often; RUNNERD_CHAOS_JOBS (30) and
 // RUNNERD_CHAOS_REPLICAS (2) say how much. `make chaos` sets them. The reports are
 // added to the file RUNNERD_CHAOS_REPORT.
 func TestChaos(t *testing.T) {

@@ -241,6 +241,9 @@ func (c *turmoil) stoppedByKubelet(j *standin.Job) bool {
 	})
 	said := slices.ContainsFunc([]string{"so its node did that", "the node has started the build container again", "the node has started the helper container again"},
 		func(words string) bool { return strings.Contains(j.Text(), words) })
+	if hit && strings.Contains(j.Text(), "Unknown, exit code 255") { // the runtime's own word for a container that it has lost
+		return true
+	}
 	pod := regexp.MustCompile(`Running on (\S+) via`).FindStringSubmatch(j.Text())
 	if !hit || !said || pod == nil {
 		return false
