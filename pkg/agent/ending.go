@@ -44,6 +44,7 @@ func (h *helper) outcome(err error) job.Outcome {
 // startedAgain is the result of a helper that is not the job's first: a kubelet that
 // has lost track of a container, as when the container runtime was killed while it
 // started it, starts another one, and the first may live. Two cannot share a job.
+// What cannot be claimed counts as begun: nothing is run twice.
 func (h *helper) startedAgain() job.Result {
 	unbegun := h.share.claim() == nil // the first can begin no script from now on
 	return job.Result{

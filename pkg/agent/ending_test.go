@@ -201,8 +201,15 @@ func TestSecondBuildContainer(t *testing.T) {
 		}
 		waiting.Go(func() { // until it has the shared directory open
 			fds := fmt.Sprintf("/proc/%d/fd", second.Process.Pid)
-			for !opened(fds, p.path("share", "handover")) {
-				time.Sleep(10 * time.Millisecond)
+			tick, late := time.NewTicker(10*time.Millisecond), time.After(time.Minute)
+			defer tick.Stop()
+			for waits := true; waits && !opened(fds, p.path("share", "handover")); {
+				select {
+				case <-tick.C:
+				case <-late:
+					p.t.Error("the second build process does not look for the first")
+					waits = false
+				}
 			}
 			if err := os.WriteFile(p.helper.ProjectDir+"/go", nil, 0o644); err != nil {
 				p.t.Error(err)

@@ -314,49 +314,33 @@ func TestBuildContainerKilledForMemory(t *testing.T) {
 	})
 }
 
-// When the cluster wants the pod gone the helper says so itself; the executor
-// adds what the pod's status knows.
-func TestDrainIsTheHelpersWordWithTheClustersReason(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
-		log := r.start()
-		log.write("begun\n")
-		r.update(func(p *corev1.Pod) {
-			p.Status.Conditions = []corev1.PodCondition{{
-				Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting",
-			}}
+// When the cluster wants the pod gone the helper says so itself; the executor adds
+// what the pod's status knows. A kubelet may also stop a pod that nobody wants gone.
+func TestStopIsTheHelpersWordWithTheClustersReason(t *testing.T) {
+	evicted := corev1.PodCondition{
+		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting",
+	}
+	for why, conditions := range map[string][]corev1.PodCondition{
+		"EvictionByEvictionAPI: Eviction API: evicting":                       {evicted},
+		"nobody is known to have deleted or evicted it, so its node did that": nil,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
+			log := r.start()
+			log.write("begun\n")
+			r.update(func(p *corev1.Pod) { p.Status.Conditions = conditions })
+			log.event(job.Event{Result: &job.Result{
+				Outcome:  job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "pod was asked to stop by the cluster"},
+				LogBytes: int64(len("begun\n")), Stopped: true,
+			}})
+			r.wait()
+			want := "pod was asked to stop by the cluster (" + why + ", node node-1)"
+			var failure *job.Failure
+			if !errors.As(r.err, &failure) || failure.Message != want {
+				t.Errorf("Run = %+v, %v, want message %q", r.outcome, r.err, want)
+			}
 		})
-		log.event(job.Event{Result: &job.Result{
-			Outcome:  job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "pod was asked to stop by the cluster"},
-			LogBytes: int64(len("begun\n")), Stopped: true,
-		}})
-		r.wait()
-		want := "pod was asked to stop by the cluster (EvictionByEvictionAPI: Eviction API: evicting, node node-1)"
-		var failure *job.Failure
-		if !errors.As(r.err, &failure) || failure.Message != want {
-			t.Errorf("Run = %+v, %v, want message %q", r.outcome, r.err, want)
-		}
-	})
-}
-
-// A kubelet may stop a pod that nobody wants gone, as after a restart of the node's
-// container runtime.
-func TestNodeThatStopsAPodIsNamed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := start(t, newCluster(t), kubernetes.Config{}, simplePlan())
-		log := r.start()
-		log.write("begun\n")
-		log.event(job.Event{Result: &job.Result{
-			Outcome:  job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "pod was asked to stop by the cluster"},
-			LogBytes: int64(len("begun\n")), Stopped: true,
-		}})
-		r.wait()
-		want := "pod was asked to stop by the cluster (nobody is known to have deleted or evicted it, so its node did that, node node-1)"
-		var failure *job.Failure
-		if !errors.As(r.err, &failure) || failure.Message != want {
-			t.Errorf("Run = %+v, %v, want message %q", r.outcome, r.err, want)
-		}
-	})
+	}
 }
 
 func TestStrayLinesDoNotReachTheJob(t *testing.T) {
