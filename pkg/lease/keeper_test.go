@@ -73,13 +73,21 @@ type replica struct {
 // no answer.
 func start(t *testing.T, c *fake.Clientset, manager, place string, cut *atomic.Bool) *replica {
 	t.Helper()
-	api := &fake.Clientset{} // a client of its own, with the same objects
-	api.AddReactor("*", "*", func(action clienttest.Action) (bool, runtime.Object, error) {
+	return startOver(t, c, manager, place, func(carryOut func() (runtime.Object, error)) (runtime.Object, error) {
 		if cut != nil && cut.Load() {
 			time.Sleep(4 * time.Second)
-			return true, nil, errors.New("no route to host")
+			return nil, errors.New("no route to host")
 		}
-		o, err := c.Invokes(action, &coordinationv1.Lease{})
+		return carryOut()
+	})
+}
+
+// startOver runs a keeper whose requests pass a network.
+func startOver(t *testing.T, c *fake.Clientset, manager, place string, network func(carryOut func() (runtime.Object, error)) (runtime.Object, error)) *replica {
+	t.Helper()
+	api := &fake.Clientset{} // a client of its own, with the same objects
+	api.AddReactor("*", "*", func(action clienttest.Action) (bool, runtime.Object, error) {
+		o, err := network(func() (runtime.Object, error) { return c.Invokes(action, &coordinationv1.Lease{}) })
 		return true, o, err
 	})
 	r := &replica{}
@@ -190,11 +198,39 @@ func TestRelease(t *testing.T) {
 		if err != nil || len(leases.Items) != 1 {
 			t.Errorf("%d Leases are left (%v), want only b's", len(leases.Items), err)
 		}
-		if !b.Dead("r_aaaaaaaaaaaa") && !b.Dead("r_aaaaaaaaaaaa") {
+		if !b.Dead("r_aaaaaaaaaaaa") {
 			time.Sleep(2 * lease.Duration)
 		}
 		if !b.Dead("r_aaaaaaaaaaaa") {
 			t.Error("a manager without a Lease does not count as dead")
+		}
+	})
+}
+
+// TestReleaseAfterALostAnswer: a renewal that was carried out without this process
+// knowing, because it stopped in between, does not keep it from giving the Lease up.
+func TestReleaseAfterALostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, deaf, carriedOut := newCluster(), &atomic.Bool{}, &atomic.Int32{}
+		a := startOver(t, c, "r_aaaaaaaaaaaa", "a", func(carryOut func() (runtime.Object, error)) (runtime.Object, error) {
+			o, err := carryOut()
+			if deaf.Load() {
+				carriedOut.Add(1)
+				return nil, context.Canceled
+			}
+			return o, err
+		})
+		term(t, a)
+		deaf.Store(true)
+		until(t, "a renewal is carried out", func() bool { return carriedOut.Load() > 0 })
+		deaf.Store(false)
+		a.stop()
+		leases, err := c.CoordinationV1().Leases(namespace).List(t.Context(), metav1.ListOptions{})
+		if err != nil || len(leases.Items) != 1 {
+			t.Fatalf("%d Leases (%v), want one", len(leases.Items), err)
+		}
+		if h := leases.Items[0].Spec.HolderIdentity; h != nil {
+			t.Errorf("the Lease is still held by %q", *h)
 		}
 	})
 }

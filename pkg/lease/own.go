@@ -15,6 +15,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 )
 
 // labelManager is on every Lease of runnerd, with the system ID of its manager.
@@ -136,21 +137,37 @@ func (k *Keeper) outlived(rival, version string) bool {
 	return k.own.heard.quiet(version, time.Now()) >= Duration
 }
 
-// release gives the Lease up, if it is held.
+// release gives the Lease up, if it is held. It reads it first: a renewal that was
+// under way when this process was stopped may have been carried out.
 func (k *Keeper) release(ctx context.Context) {
-	if k.own.lease == nil || deref(k.own.lease.Spec.HolderIdentity) != k.holder {
+	if k.isAlone() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
 	defer cancel()
-	next := k.own.lease.DeepCopy()
-	next.Spec.HolderIdentity = nil
-	if _, err := k.o.API.Leases(k.o.Namespace).Update(ctx, next, metav1.UpdateOptions{}); err != nil {
-		k.o.Log.Warn("Lease not given up; others wait until it has run out", zap.String("lease", next.Name), zap.Error(err))
+	if err := retry.RetryOnConflict(retry.DefaultRetry, func() error { return k.giveUp(ctx) }); err != nil {
+		k.o.Log.Warn("Lease not given up; others wait until it has run out", zap.String("lease", name(k.o.Manager)), zap.Error(err))
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.until = time.Time{}
+}
+
+// giveUp makes one try.
+func (k *Keeper) giveUp(ctx context.Context) error {
+	leases := k.o.API.Leases(k.o.Namespace)
+	mine, err := leases.Get(ctx, name(k.o.Manager), metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return err
+	case deref(mine.Spec.HolderIdentity) != k.holder:
+		return nil
+	}
+	mine.Spec.HolderIdentity = nil
+	_, err = leases.Update(ctx, mine, metav1.UpdateOptions{})
+	return err
 }
 
 func (k *Keeper) fresh(now time.Time) *coordinationv1.Lease {
