@@ -29,7 +29,7 @@ func newJob(r *rand.Rand, number int) Job {
 	}
 	switch {
 	case number%hookedEvery == hookedEvery-1:
-		j.Hook = 4 * time.Second
+		j.Hook = 6 * time.Second
 	case number%longEvery == longEvery/2:
 		j.Batches, j.Batch, j.Pause = 3, 80_000, 2*time.Second
 	}

@@ -26,6 +26,7 @@ type Report struct {
 	Took    time.Duration
 	Rows    []Row
 	Right   int // jobs with their exact log and result
+	Anew    int // of those, by another pod than their first
 	Cut     int // jobs whose pod was deleted in mid-script, and that failed with what they had printed
 	Stopped int // the same of jobs whose pod the kubelet has stopped after a fault of the node
 	Lost    int // jobs that only GitLab knew of when a replica was killed
@@ -57,8 +58,8 @@ func (r Report) String() string {
 		}
 	})
 	b.WriteString("\n" + r.Summary())
-	fmt.Fprintf(&b, "\njobs: %d exact; %d cut off with their deleted pods; %d stopped by the kubelet; %d lost between GitLab and the record; %d interrupted before they had a pod\n",
-		r.Right, r.Cut, r.Stopped, r.Lost, r.GivenUp)
+	fmt.Fprintf(&b, "\njobs: %d exact, %d of them in another pod than their first; %d cut off with their deleted pods; %d stopped by the kubelet; %d lost between GitLab and the record; %d interrupted before they had a pod\n",
+		r.Right, r.Anew, r.Cut, r.Stopped, r.Lost, r.GivenUp)
 	return b.String()
 }
 

@@ -227,8 +227,9 @@ func (c *turmoil) deletePodOf(j *standin.Job, t *told) {
 		next := c.findPod(j)
 		return next != nil && next.UID != pod.UID
 	})
-	if c.scriptBegun(j) && j.FailureReason() == "runner_system_failure" {
-		c.excuses[j] = podDeleted // it had begun, after all
+	if t.Fault.Kind == chaos.PodBefore && c.scriptBegun(j) && j.FailureReason() == "runner_system_failure" {
+		c.excuses[j] = podDeleted
+		t.Missed = j.Name() + "'s script had begun, after all"
 	}
 }
 
