@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -64,6 +65,30 @@ func TestAnotherReplicaAsksForTheLength(t *testing.T) {
 			t.Errorf("violations (-want +got):\n%s", diff)
 		}
 	})
+}
+
+// A replica that takes over does not know when the other one has sent last.
+func TestAnotherReplicaDoesNotWaitForTheInterval(t *testing.T) {
+	for _, tc := range []struct {
+		next string
+		want []string
+	}{{"10.0.0.2:1234", nil}, {"10.0.0.1:5678", []string{"14.26"}}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newRaw(t, standin.Options{})
+			c.from = "10.0.0.1:1234"
+			j := c.run(standin.JobSpec{})
+			c.want(http.StatusAccepted, c.patch(j, line("x")))
+			c.from = tc.next
+			c.want(http.StatusAccepted, c.patch(j, line("y")))
+			for range 2 { // the job goes on
+				time.Sleep(10 * time.Second)
+				c.want(http.StatusAccepted, c.patch(j, line("z")))
+			}
+			if diff := cmp.Diff(tc.want, points(c.srv)); diff != "" {
+				t.Errorf("next PATCH from %s: violations (-want +got):\n%s", tc.next, diff)
+			}
+		})
+	}
 }
 
 // The page of a proxy that has lost its GitLab ends no job, whatever its status.

@@ -24,6 +24,10 @@ type toldJob struct {
 	interval      time.Duration
 }
 
+// another reports whether a PATCH comes from another replica than the last one: a
+// client on another host, which was told nothing.
+func (t *toldJob) another(c *call) bool { return t.host != "" && t.host != c.host() }
+
 // enterJob notes a PATCH or PUT that has arrived. s.mu is held.
 func (s *Server) enterJob(c *call) {
 	j := c.job

@@ -86,7 +86,7 @@ func (s *Server) checkDebug(c *call, j *Job) {
 // the end has begun; until then a breach is kept in j.early. One pause is not
 // enough to tell that it has not: a busy machine makes one, too.
 func (s *Server) checkInterval(c *call, j *Job) {
-	if j.told.patched.IsZero() {
+	if j.told.patched.IsZero() || j.told.another(c) {
 		return // the first one, or a retry
 	}
 	want := min(j.told.interval, j.told.patchInterval)
@@ -130,11 +130,9 @@ func (s *Server) appendLog(c *call, j *Job, first int64) answer {
 	return j.with(plain(http.StatusAccepted)).with("Range", fmt.Sprintf("0-%d", length))
 }
 
-// wrongOffset answers a PATCH that does not begin where the log ends (14.23). A
-// client on another host than before is another replica: it was told nothing.
+// wrongOffset answers a PATCH that does not begin where the log ends (14.23).
 func (s *Server) wrongOffset(c *call, j *Job, first, length int64) answer {
-	another := j.told.host != "" && j.told.host != c.host()
-	if !j.told.unsure && !j.told.restarted && !another {
+	if !j.told.unsure && !j.told.restarted && !j.told.another(c) {
 		s.violate(c, "14.23", "PATCH at offset %d, the client was told %d", first, length)
 	}
 	if first < length {
