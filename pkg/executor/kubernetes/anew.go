@@ -105,7 +105,8 @@ func (e *Executor) disownSecrets(ctx context.Context, plan *job.Plan) error {
 
 // lost returns why the pod is gone when no script can have begun in it, and nil
 // when one may have: a job must not run twice. What is certain is the helper's
-// own word, the whole log of a dead helper, and that the pod never had a node.
+// own word, the whole log of a dead helper, that the pod never had a node, and that
+// the runtime broke down while it started the build container.
 func (a *attempt) lost(outcome job.Outcome, err error) *lostError {
 	state, _ := a.view.get()
 	var failure *job.Failure
@@ -117,7 +118,8 @@ func (a *attempt) lost(outcome job.Outcome, err error) *lostError {
 	case !errors.As(err, &failure), failure.Reason != job.RunnerSystemFailure, state.pod == nil:
 		return nil
 	case state.gone && !state.stale && !state.scheduled(),
-		!state.gone && state.terminated(containerHelper) != nil && a.readToEnd && !a.begunSteps.Load():
+		!state.gone && state.terminated(containerHelper) != nil && a.readToEnd && !a.begunSteps.Load(),
+		state.brokeAtStart(containerBuild) && !a.begunSteps.Load():
 		return &lostError{failure}
 	}
 	return nil

@@ -53,6 +53,15 @@ func TestJobBeginsAnew(t *testing.T) {
 			r.update(oomKilled)
 			log.end()
 		}, "helper container ran out of memory: it was killed for the node's lack of memory (it has no limit of its own) on node node-1: OOMKilled, exit code 137; no script had begun"},
+		{"a runtime that is killed while it starts the build container", func(r *run) {
+			r.start().write("Fetching\n")
+			r.update(func(p *corev1.Pod) {
+				setStatus(p, "build", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+					Reason: "StartError", ExitCode: 128,
+					Message: "failed to create containerd task: failed to start shim: start failed: : signal: killed: unknown",
+				}})
+			})
+		}, "cannot start: StartError: failed to create containerd task: failed to start shim: start failed: : signal: killed: unknown; no script had begun"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -114,6 +114,13 @@ func refused(message string) bool {
 	return false
 }
 
+// brokeAtStart reports whether a container has ended without ever having run, and
+// the runtime blames itself for that and not the container. The kubelet leaves it so.
+func (s podState) brokeAtStart(container string) bool {
+	t := s.terminated(container)
+	return t != nil && t.Reason == "StartError" && !refused(t.Message) && !wrongImage(t.Message)
+}
+
 // blameImage makes a trouble that the image is to blame for one that only another
 // image ends.
 func (t *trouble) blameImage() {
