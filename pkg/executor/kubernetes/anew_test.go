@@ -33,6 +33,11 @@ func oomKilled(p *corev1.Pod) {
 	setStatus(p, "helper", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137}})
 }
 
+// startBroken is the state of a container whose runtime was killed as it started it.
+var startBroken = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+	Reason: "StartError", ExitCode: 128, Message: "failed to create containerd task: failed to start shim: start failed: : signal: killed: unknown",
+}}
+
 func TestJobBeginsAnew(t *testing.T) {
 	tests := []struct {
 		name string
@@ -55,12 +60,7 @@ func TestJobBeginsAnew(t *testing.T) {
 		}, "helper container ran out of memory: it was killed for the node's lack of memory (it has no limit of its own) on node node-1: OOMKilled, exit code 137; no script had begun"},
 		{"a runtime that is killed while it starts the build container", func(r *run) {
 			r.start().write("Fetching\n")
-			r.update(func(p *corev1.Pod) {
-				setStatus(p, "build", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-					Reason: "StartError", ExitCode: 128,
-					Message: "failed to create containerd task: failed to start shim: start failed: : signal: killed: unknown",
-				}})
-			})
+			r.update(func(p *corev1.Pod) { setStatus(p, "build", startBroken) })
 		}, "cannot start: StartError: failed to create containerd task: failed to start shim: start failed: : signal: killed: unknown; no script had begun"},
 	}
 	for _, tt := range tests {
@@ -159,6 +159,15 @@ func TestJobDoesNotBeginAnew(t *testing.T) {
 		{"gone without a word: what the helper said last is not known", func(r *run) {
 			r.start()
 			r.deletePod()
+		}},
+		{"a second build container that cannot start: the first may run", func(r *run) {
+			r.start()
+			r.update(func(p *corev1.Pod) {
+				setStatus(p, "build", startBroken)
+				for i := range p.Status.ContainerStatuses {
+					p.Status.ContainerStatuses[i].RestartCount = 1
+				}
+			})
 		}},
 		{"a lost node", func(r *run) {
 			log := r.start()

@@ -115,10 +115,11 @@ func refused(message string) bool {
 }
 
 // brokeAtStart reports whether a container has ended without ever having run, and
-// the runtime blames itself for that and not the container. The kubelet leaves it so.
+// the runtime blames itself for that and not the container. Of a second one, which a
+// kubelet starts that has lost track of the first, it says nothing: the first may run.
 func (s podState) brokeAtStart(container string) bool {
-	t := s.terminated(container)
-	return t != nil && t.Reason == "StartError" && !refused(t.Message) && !wrongImage(t.Message)
+	c, t := s.status(container), s.terminated(container)
+	return t != nil && c.RestartCount == 0 && t.Reason == "StartError" && !refused(t.Message) && !wrongImage(t.Message)
 }
 
 // blameImage makes a trouble that the image is to blame for one that only another
