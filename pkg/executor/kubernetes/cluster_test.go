@@ -39,6 +39,8 @@ type cluster struct {
 	t         *testing.T
 	namespace string // where the kubelet has its one pod
 
+	services map[string]string // what services have printed, by container; "" is a log that does not come
+
 	mu   sync.Mutex
 	logs map[string]*podLog
 }
@@ -67,6 +69,13 @@ func (c *cluster) log(pod string) *podLog {
 
 // OpenLog implements kubernetes.LogOpener.
 func (c *cluster) OpenLog(ctx context.Context, _, pod string, options *corev1.PodLogOptions) (io.ReadCloser, error) {
+	switch text, ok := c.services[options.Container]; {
+	case ok && text == "":
+		<-ctx.Done()
+		return nil, ctx.Err()
+	case ok:
+		return io.NopCloser(strings.NewReader(text)), nil
+	}
 	return c.log(pod).stream(ctx, options)
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
-// statusPatience is how long the status of a container that was started may
-// take to be told.
+// statusPatience is how long the kubelet may take to say that a container was
+// started, or has ended.
 const statusPatience = 10 * time.Second
 
 // missingService returns why the result of a job does not count: one of its

@@ -102,8 +102,9 @@ func (e *Executor) attempt(ctx context.Context, task executor.Task, out *output,
 	}
 	followed := make(chan error, 1)
 	a.background.Go(func() { followed <- a.follower.run(ctx) })
-	defer a.watchServices(ctx, task.Services).end()
+	services := a.watchServices(ctx, task.Services)
 	outcome, err = a.supervise(ctx, followed)
+	services.end(ctx, outcome.State == job.Failed && !a.stopped)
 	if lost := a.lost(outcome, err); lost != nil {
 		return job.Outcome{}, lost
 	}

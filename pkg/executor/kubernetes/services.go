@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -17,8 +18,10 @@ const (
 	lastLines       = 20       // of a service that has ended, for the job's log
 	maxLastLines    = 16 << 10 // bytes of those
 	serviceRetry    = time.Second
-	serviceFarewell = 3 * time.Second // for what the services' logs still hold when the job is over
+	serviceFarewell = 10 * time.Second // for what the services' logs still hold when the job is over
 )
+
+var errFarewell = fmt.Errorf("not within %v of the job's end", serviceFarewell)
 
 // services follow what a job's services print and how they end. They only read:
 // nothing of it can change the job's result.
@@ -27,7 +30,7 @@ type services struct {
 	to      executor.Services
 	over    context.Context // ends when the job is over
 	isOver  context.CancelFunc
-	stop    context.CancelFunc
+	stop    context.CancelCauseFunc
 	group   sync.WaitGroup
 }
 
@@ -37,7 +40,7 @@ func (a *attempt) watchServices(ctx context.Context, to executor.Services) *serv
 		return nil
 	}
 	s := &services{attempt: a, to: to}
-	ctx, s.stop = context.WithCancel(ctx)
+	ctx, s.stop = context.WithCancelCause(ctx)
 	s.over, s.isOver = context.WithCancel(ctx)
 	for n, container := range serviceNames(a.plan) {
 		s.group.Go(func() { s.watchEnd(ctx, n, container) })
@@ -49,29 +52,58 @@ func (a *attempt) watchServices(ctx context.Context, to executor.Services) *serv
 }
 
 // end lets the services' last lines through and returns when nothing is written
-// any more.
-func (s *services) end() {
+// any more. A job that has failed waits for news of them.
+func (s *services) end(ctx context.Context, failed bool) {
 	if s == nil {
 		return
 	}
+	if failed {
+		s.awaitNews(ctx)
+	}
 	s.isOver()
-	late := time.AfterFunc(serviceFarewell, s.stop)
+	late := time.AfterFunc(serviceFarewell, func() { s.stop(errFarewell) })
 	defer late.Stop()
 	s.group.Wait()
-	s.stop()
+	s.stop(nil)
 }
 
-// watchEnd tells when a service ends while the job runs.
-func (s *services) watchEnd(ctx context.Context, n int, container string) {
+// awaitNews waits until the pod's status is of a time behind the script's end: the
+// kubelet looks at its containers once a second, and a script fails at once when its
+// database dies.
+func (s *services) awaitNews(ctx context.Context) {
+	timer := time.NewTimer(statusPatience)
+	defer timer.Stop()
 	for {
 		state, changed := s.attempt.view.get()
-		if t := state.terminated(container); t != nil && !state.over() && state.pod.DeletionTimestamp == nil {
+		if state.terminated(containerBuild) != nil || state.over() || state.takenAway() {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-changed:
+		}
+	}
+}
+
+// watchEnd tells when a service ends of itself before the job's pod goes.
+func (s *services) watchEnd(ctx context.Context, n int, container string) {
+	for over := false; ; {
+		state, changed := s.attempt.view.get()
+		switch t := state.terminated(container); {
+		case state.takenAway():
+			return
+		case t != nil:
 			s.tellEnd(ctx, n, container, t)
+			return
+		case over:
 			return
 		}
 		select {
 		case <-s.over.Done():
-			return
+			over = true // what has been told until now still counts
 		case <-changed:
 		}
 	}
@@ -91,7 +123,7 @@ func (s *services) tellEnd(ctx context.Context, n int, container string, t *core
 	case len(last) > 0:
 		text += "; its last lines:"
 	case err != nil:
-		text += fmt.Sprintf("; its last lines cannot be read: %v", err)
+		text += fmt.Sprintf("; its last lines cannot be read: %v", cause(ctx, err))
 	default:
 		text += "; it has printed nothing"
 	}
@@ -129,7 +161,16 @@ func (s *services) follow(ctx context.Context, n int, container string) {
 		}
 		pause.Stop()
 	}
-	if err := s.read(ctx, options(false), take); err != nil && ctx.Err() == nil {
+	err := s.read(ctx, options(false), take)
+	if err = cause(ctx, err); err != nil && (ctx.Err() == nil || errors.Is(err, errFarewell)) {
 		s.to.Warning(n, fmt.Sprintf("the end of what service %s has printed cannot be read: %v", container, err))
 	}
+}
+
+// cause is err, or why ctx has ended if that is the reason for it.
+func cause(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }

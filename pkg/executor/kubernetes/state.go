@@ -74,6 +74,12 @@ func (s podState) over() bool {
 	return s.gone || phase == corev1.PodFailed || phase == corev1.PodSucceeded || s.terminated(containerHelper) != nil
 }
 
+// takenAway reports whether somebody or something ends the pod with all its
+// containers: that they end then says nothing about them.
+func (s podState) takenAway() bool {
+	return s.gone || s.pod != nil && (s.pod.DeletionTimestamp != nil || s.pod.Status.Reason != "" || s.disruption() != "")
+}
+
 // waitsFor says what an unstarted pod waits for; "" when it is not known.
 func (s podState) waitsFor() string {
 	if s.pod == nil {
