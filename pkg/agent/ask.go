@@ -9,8 +9,8 @@ import (
 	"github.com/runnerd/runnerd/pkg/job"
 )
 
-// errBuildGone is a build container whose agent ended without a word. The
-// daemon may know more: out of memory, for example.
+// errBuildGone is a build container whose agent ended without a word. The daemon
+// asks the cluster how: for lack of memory, for example.
 var errBuildGone = errors.New("the build container ended while the script ran")
 
 const (

@@ -181,7 +181,11 @@ func TestBuildContainerDies(t *testing.T) {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
-	wantOutcome(t, p.run(), job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "the build container ended while the script ran"})
+	got := p.run()
+	wantOutcome(t, got, job.Outcome{State: job.Failed, Reason: job.RunnerSystemFailure, Message: "the build container ended while the script ran"})
+	if !got.BuildGone {
+		t.Error("the result does not say that the build container is gone")
+	}
 }
 
 // A kubelet may start a second build container beside the first: it waits, and the

@@ -38,7 +38,9 @@ func (h *helper) run(ctx context.Context) job.Result {
 		h.cleanup()
 	}
 	stopped := errors.Is(err, errCluster) || errors.Is(err, errSuperseded)
-	return job.Result{Outcome: h.outcome(err), Stopped: stopped, Unbegun: stopped && h.asked == 0}
+	return job.Result{
+		Outcome: h.outcome(err), Stopped: stopped, Unbegun: stopped && h.asked == 0, BuildGone: errors.Is(err, errBuildGone),
+	}
 }
 
 // held waits until the job may begin.

@@ -31,4 +31,7 @@ type Result struct {
 	Stopped bool `json:"stopped,omitempty"`
 	// Unbegun says that this happened before any script began.
 	Unbegun bool `json:"unbegun,omitempty"`
+	// BuildGone says that the job failed because the build container ended under a
+	// script. The daemon may know why.
+	BuildGone bool `json:"build_gone,omitempty"`
 }

@@ -2,7 +2,6 @@ package kubernetes
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -74,18 +73,11 @@ func (a *attempt) lookAtBuild(state podState, now time.Time) (time.Duration, err
 	if left := a.awaitNews(&a.afterBuild, now, buildEndPatience, a.deaf() || a.follower.gap.Load()); left > 0 {
 		return left, nil
 	}
-	if t.Reason == oomKilled {
-		return 0, &job.Failure{
-			Reason: job.ScriptFailure, ExitCode: int(t.ExitCode),
-			Message: fmt.Sprintf("build container ran out of memory: it was killed%s (OOMKilled, exit code %d, node %s)",
-				atLimit(state.pod, containerBuild), t.ExitCode, state.pod.Spec.NodeName),
-		}
+	failure := state.buildFailure(t)
+	if a.plan.Helper.Entrypoint && failure.Reason != job.ScriptFailure {
+		failure.Message += "; if no script ran: the image's entrypoint must run its arguments (exec \"$@\"), as FF_KUBERNETES_HONOR_ENTRYPOINT wants it to"
 	}
-	hint := ""
-	if a.plan.Helper.Entrypoint {
-		hint = "; if no script ran: the image's entrypoint must run its arguments (exec \"$@\"), as FF_KUBERNETES_HONOR_ENTRYPOINT wants it to"
-	}
-	return 0, job.Failf(job.RunnerSystemFailure, "build container ended under the running job on node %s: %s%s", state.pod.Spec.NodeName, ending(t), hint)
+	return 0, failure
 }
 
 // lookAtDeletion bounds the wait for the helper's last words in a pod that

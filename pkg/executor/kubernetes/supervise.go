@@ -130,6 +130,9 @@ func (a *attempt) conclude(ctx context.Context, err error) (job.Outcome, error) 
 		if missing := a.missingService(ctx, result.Outcome); missing != nil {
 			return job.Outcome{}, missing
 		}
+		if gone := a.buildGone(ctx, result); gone != nil {
+			return job.Outcome{}, gone
+		}
 		return a.outcome(result), nil
 	}
 	state, _ := a.view.get()
