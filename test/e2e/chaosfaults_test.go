@@ -107,14 +107,14 @@ func (c *turmoil) kill(r *site) {
 // letGo ends a replica as Kubernetes would: its jobs stay for the next one.
 func (c *turmoil) letGo(r *site) {
 	c.t.Helper()
-	before := c.running(r)
+	asked := time.Now()
 	c.signal(r, syscall.SIGTERM)
 	if err := <-r.exited; err != nil {
 		c.t.Errorf("a replica ended with %v, want exit code 0", err)
 	}
 	c.gitlab.ExpectRestart()
-	for _, j := range append(before, c.running(r)...) {
-		if j.FailureReason() == "runner_interrupted" && !c.scriptBegun(j) {
+	for _, j := range c.jobs { // GitLab may have handed it out after the signal
+		if j.FailureReason() == "runner_interrupted" && !c.scriptBegun(j) && when(c.t, j, standin.EventFinalUpdate).After(asked) {
 			c.excuses[j] = interrupted
 		}
 	}
