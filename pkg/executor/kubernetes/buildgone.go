@@ -3,7 +3,6 @@ package kubernetes
 import (
 	"context"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -17,24 +16,18 @@ func (a *attempt) buildGone(ctx context.Context, result *job.Result) error {
 	if !result.BuildGone || a.canceled {
 		return nil
 	}
-	timer := time.NewTimer(statusPatience)
-	defer timer.Stop()
-	for {
-		state, changed := a.view.get()
+	var failure *job.Failure
+	a.view.await(ctx, statusPatience, func(state podState) bool {
 		if state.takenAway() {
-			return nil // the outcome says by whom
+			return true // the outcome says by whom
 		}
-		if failure := state.howBuildEnded(); failure != nil {
-			return failure
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-			return nil
-		case <-changed:
-		}
+		failure = state.howBuildEnded()
+		return failure != nil
+	})
+	if failure == nil {
+		return nil // and not an error that holds nothing
 	}
+	return failure
 }
 
 // howBuildEnded returns the failure that an end of the build container is, nil when

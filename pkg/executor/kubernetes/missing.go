@@ -18,24 +18,15 @@ func (a *attempt) missingService(ctx context.Context, o job.Outcome) error {
 	if len(a.plan.Services) == 0 || o.State == job.Canceled || a.canceled {
 		return nil
 	}
-	timer := time.NewTimer(statusPatience)
-	defer timer.Stop()
-	for {
-		state, changed := a.view.get()
+	var trouble error
+	a.view.await(ctx, statusPatience, func(state podState) bool {
 		if state.pod == nil || state.gone || state.pod.DeletionTimestamp != nil {
-			return nil
+			return true
 		}
-		if trouble := a.serviceTrouble(); trouble != nil || a.servicesKnown(state) {
-			return trouble
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-			return nil
-		case <-changed:
-		}
-	}
+		trouble = a.serviceTrouble()
+		return trouble != nil || a.servicesKnown(state)
+	})
+	return trouble
 }
 
 // servicesKnown reports whether the pod's status says of each service that it

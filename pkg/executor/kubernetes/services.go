@@ -52,13 +52,17 @@ func (a *attempt) watchServices(ctx context.Context, to executor.Services) *serv
 }
 
 // end lets the services' last lines through and returns when nothing is written
-// any more. A job that has failed waits for news of them.
+// any more. A failed job waits for a status of a time behind its script's end: the
+// kubelet looks at its containers once a second, and a script fails at once when its
+// database dies.
 func (s *services) end(ctx context.Context, failed bool) {
 	if s == nil {
 		return
 	}
 	if failed {
-		s.awaitNews(ctx)
+		s.attempt.view.await(ctx, statusPatience, func(state podState) bool {
+			return state.terminated(containerBuild) != nil || state.over() || state.takenAway()
+		})
 	}
 	s.isOver()
 	late := time.AfterFunc(serviceFarewell, func() { s.stop(errFarewell) })
@@ -67,33 +71,12 @@ func (s *services) end(ctx context.Context, failed bool) {
 	s.stop(nil)
 }
 
-// awaitNews waits until the pod's status is of a time behind the script's end: the
-// kubelet looks at its containers once a second, and a script fails at once when its
-// database dies.
-func (s *services) awaitNews(ctx context.Context) {
-	timer := time.NewTimer(statusPatience)
-	defer timer.Stop()
-	for {
-		state, changed := s.attempt.view.get()
-		if state.terminated(containerBuild) != nil || state.over() || state.takenAway() {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-			return
-		case <-changed:
-		}
-	}
-}
-
 // watchEnd tells when a service ends of itself before the job's pod goes.
 func (s *services) watchEnd(ctx context.Context, n int, container string) {
 	for over := false; ; {
 		state, changed := s.attempt.view.get()
 		switch t := state.terminated(container); {
-		case state.takenAway():
+		case state.takenAway(), leaving(ctx):
 			return
 		case t != nil:
 			s.tellEnd(ctx, n, container, t)
@@ -120,6 +103,8 @@ func (s *services) tellEnd(ctx context.Context, n int, container string, t *core
 	var last []string
 	err := s.read(ctx, &corev1.PodLogOptions{Container: container, TailLines: &lines, LimitBytes: &most}, func(line string) { last = append(last, line) })
 	switch {
+	case err != nil && leaving(ctx):
+		return
 	case len(last) > 0:
 		text += "; its last lines:"
 	case err != nil:
@@ -161,15 +146,20 @@ func (s *services) follow(ctx context.Context, n int, container string) {
 		}
 		pause.Stop()
 	}
-	err := s.read(ctx, options(false), take)
-	if err = cause(ctx, err); err != nil && (ctx.Err() == nil || errors.Is(err, errFarewell)) {
-		s.to.Warning(n, fmt.Sprintf("the end of what service %s has printed cannot be read: %v", container, err))
+	if err := s.read(ctx, options(false), take); err != nil && !leaving(ctx) {
+		s.to.Warning(n, fmt.Sprintf("the end of what service %s has printed cannot be read: %v", container, cause(ctx, err)))
 	}
+}
+
+// leaving reports whether this process lets go of the job: what is to tell of its
+// services is the next one's to tell, if anybody wants to hear it.
+func leaving(ctx context.Context) bool {
+	return ctx.Err() != nil && !errors.Is(context.Cause(ctx), errFarewell)
 }
 
 // cause is err, or why ctx has ended if that is the reason for it.
 func cause(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	return err

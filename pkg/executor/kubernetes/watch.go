@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -126,6 +127,26 @@ func (v *podView) get() (podState, <-chan struct{}) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.state, v.changed
+}
+
+// await returns when enough says that the state is what is waited for, or when ctx or
+// patience ends.
+func (v *podView) await(ctx context.Context, patience time.Duration, enough func(podState) bool) {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		state, changed := v.get()
+		if enough(state) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-changed:
+		}
+	}
 }
 
 func (v *podView) set(s podState) {
