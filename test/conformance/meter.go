@@ -27,5 +27,5 @@ var meters = []Row{
 
 // slowly has GitLab take its time before it sends the earlier job's artifacts.
 func slowly(w *World, job *standin.JobSpec) {
-	w.Server.Inject(standin.Fault{Endpoint: standin.DownloadArtifact, Job: job.DependsOn[0].ID(), Delay: 2500 * time.Millisecond})
+	w.Server.Inject(standin.Fault{Endpoint: standin.DownloadArtifact, Job: job.DependsOn[0].ID(), Delay: 5 * time.Second})
 }

@@ -265,7 +265,7 @@ var scripts = []Row{
 		Name: "script-timeout", Spec: "9.2",
 		Behaviour: "RUNNER_SCRIPT_TIMEOUT ends the script, and after_script sees timedout.",
 		Job: standin.JobSpec{
-			Variables: vars("RUNNER_SCRIPT_TIMEOUT", "1s"), Script: []string{"echo begun; sleep 300"}, AfterScript: []string{`echo "status: $CI_JOB_STATUS"`},
+			Variables: vars("RUNNER_SCRIPT_TIMEOUT", "5s"), Script: []string{"echo begun; sleep 300"}, AfterScript: []string{`echo "status: $CI_JOB_STATUS"`},
 		},
 		Want: Want{State: standin.Failed, Reason: "job_execution_timeout", Lines: []string{"begun", "status: timedout"}},
 	},
@@ -326,7 +326,7 @@ var after = []Row{
 	{
 		Name: "after-timeout", Spec: "9.2",
 		Behaviour: "RUNNER_AFTER_SCRIPT_TIMEOUT ends after_script; the job is not affected.",
-		Job:       standin.JobSpec{Variables: vars("RUNNER_AFTER_SCRIPT_TIMEOUT", "1s"), AfterScript: []string{"echo begun; sleep 300"}},
+		Job:       standin.JobSpec{Variables: vars("RUNNER_AFTER_SCRIPT_TIMEOUT", "5s"), AfterScript: []string{"echo begun; sleep 300"}},
 		Want:      prints("begun", "Job succeeded"),
 	},
 	{

@@ -6,14 +6,23 @@ import (
 	"github.com/runnerd/runnerd/internal/standin"
 )
 
-// get is a function of bash that fetches a page with nothing but bash.
-const get = `get() { for try in $(seq 50); do if exec 3<>"/dev/tcp/$1/$2"; then printf 'GET /%s HTTP/1.0\r\n\r\n' "$3" >&3; tail -n 1 <&3; return; fi 2>/dev/null; sleep 0.2; done; echo unreachable; return 1; }`
+// get is a function of bash that fetches a page with nothing but bash. A service may
+// start long after the script on a busy node.
+const get = `get() { for try in $(seq 500); do if exec 3<>"/dev/tcp/$1/$2"; then printf 'GET /%s HTTP/1.0\r\n\r\n' "$3" >&3; tail -n 1 <&3; return; fi 2>/dev/null; sleep 0.2; done; echo unreachable; return 1; }`
 
 // web is a service that says text at a port.
 func web(alias, port, text string) standin.Service {
 	return standin.Service{
 		Alias: alias, Entrypoint: []string{"sh", "-c"},
 		Command: []string{"mkdir /www && echo \"" + text + "\" > /www/index.html && exec httpd -f -p " + port + " -h /www"},
+	}
+}
+
+// chatty is a service that prints a line before it accepts connections.
+func chatty(port string) standin.Service {
+	return standin.Service{
+		Alias: "chatty", Entrypoint: []string{"sh", "-c"},
+		Command: []string{"echo from the service; mkdir /www; exec httpd -f -p " + port + " -h /www"},
 	}
 }
 
@@ -107,8 +116,7 @@ var services = []Row{
 		Name: "service-output", Spec: "9.4", On: ClusterOnly,
 		Behaviour: "CI_DEBUG_SERVICES shows what a service prints, behind its name.",
 		Job: standin.JobSpec{
-			Services:  []standin.Service{{Alias: "chatty", Command: []string{"sh", "-c", "echo from the service; sleep 3600"}}},
-			Variables: vars("CI_DEBUG_SERVICES", "true"), Script: []string{"sleep 2"},
+			Services: []standin.Service{chatty("8010")}, Variables: vars("CI_DEBUG_SERVICES", "true"), Script: []string{get, "get chatty 8010"},
 		},
 		Want: Want{Lines: []string{"[service:chatty] from the service"}},
 	},
@@ -116,8 +124,7 @@ var services = []Row{
 		Name: "service-output-not-asked-for", Spec: "9.4", On: ClusterOnly,
 		Behaviour: "Without CI_DEBUG_SERVICES what a service prints is not shown.",
 		Job: standin.JobSpec{
-			Services: []standin.Service{{Alias: "chatty", Command: []string{"sh", "-c", "echo from the service; sleep 3600"}}},
-			Script:   []string{"sleep 1"},
+			Services: []standin.Service{chatty("8012")}, Script: []string{get, "get chatty 8012"},
 		},
 		Want: Want{Lacks: []string{"from the service"}},
 	},
@@ -125,8 +132,9 @@ var services = []Row{
 		Name: "service-ends", Spec: "15", On: ClusterOnly,
 		Behaviour: "A service that ends while the job runs is named in the log with its exit code and last lines; the job goes on.",
 		Job: standin.JobSpec{
-			Services: []standin.Service{{Alias: "dying", Command: []string{"sh", "-c", "echo no disk; exit 9"}}},
-			Script:   []string{"echo went on", "exit 3"}, // a failed job waits for such news
+			Services: []standin.Service{{Alias: "dying", Command: []string{"sh", "-c", "echo no disk; nc -l -p 8011 </dev/null; exit 9"}}},
+			// It lives until somebody connects. A failed job waits for such news.
+			Script: []string{"up() { (exec 3<>/dev/tcp/dying/8011) 2>/dev/null; }", "until up; do sleep 0.2; done; while up; do sleep 0.2; done", "echo went on", "exit 3"},
 		},
 		Want: Want{State: standin.Failed, Exit: 3, Lines: []string{"went on"}, Says: []string{"service dying", "exit code 9; its last lines:", "[service:dying] no disk"}},
 	},

@@ -57,7 +57,7 @@ var shapes = []Shape{
 		Name: "test",
 		Job: standin.JobSpec{
 			Services: []standin.Service{database}, Variables: []standin.Variable{secret("DB_PASSWORD", "twelve-chars")},
-			Script: []string{`n=0; until (exec 3<>/dev/tcp/db/5432 && cat <&3) 2>/dev/null; do n=$((n+1)); test $n -lt 50; sleep 0.2; done`},
+			Script: []string{`n=0; until (exec 3<>/dev/tcp/db/5432 && cat <&3) 2>/dev/null; do n=$((n+1)); test $n -lt 500; sleep 0.2; done`},
 		},
 		Want: prints("ready, password of 12 characters"),
 	}}},
