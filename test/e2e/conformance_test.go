@@ -87,12 +87,14 @@ func runRows(t *testing.T, place string, config conformance.Site, rows []conform
 		w.Pod, w.Gone = pods.of, pods.gone
 	}
 	jobs := make([]*standin.Job, len(mine))
+	ctx, over := context.WithCancel(context.Background())
 	var canceling sync.WaitGroup
 	defer canceling.Wait()
+	defer over()
 	for i, row := range mine {
 		jobs[i] = s.gitlab.AddJob(w.Spec(row))
 		if row.CancelAt != "" {
-			canceling.Go(func() { cancelAt(jobs[i], row.CancelAt) })
+			canceling.Go(func() { cancelAt(ctx, jobs[i], row.CancelAt) })
 		}
 	}
 	for i, row := range mine {
@@ -105,9 +107,7 @@ func runRows(t *testing.T, place string, config conformance.Site, rows []conform
 }
 
 // cancelAt presses a job's cancel button when its log has a line.
-func cancelAt(j *standin.Job, line string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
+func cancelAt(ctx context.Context, j *standin.Job, line string) {
 	if err := j.Until(ctx, func(j *standin.Job) bool {
 		return j.State().Final() || strings.Contains(j.Text(), "\n"+line+"\n")
 	}); err == nil {
