@@ -79,8 +79,8 @@ func (p *Poller) request(ctx context.Context, slots *lease, leave func()) outcom
 	lastUpdate, patience := p.lastUpdate, p.patience
 	p.mu.Unlock()
 
-	asking, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
+	asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
 	held := make(chan struct{})
 	if lastUpdate != "" { // without it GitLab never holds a request
 		timer := time.AfterFunc(patience, func() {
@@ -105,9 +105,9 @@ func (p *Poller) request(ctx context.Context, slots *lease, leave func()) outcom
 		select {
 		case <-over:
 		case <-held:
-			cancel(context.Cause(ctx))
+			cancel()
 		case <-grace.C:
-			cancel(context.Cause(ctx))
+			cancel()
 		}
 	})
 

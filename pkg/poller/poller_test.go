@@ -2,6 +2,7 @@ package poller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/runnerd/runnerd/pkg/job"
 )
@@ -124,11 +127,11 @@ func (c *crew) count() int {
 // start runs a poller until the returned stop, which waits for it.
 func start(t *testing.T, p *Poller) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancelCause(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx, context.WithoutCancel(ctx)) }()
 	return func() {
-		cancel()
+		cancel(errors.New("the process is to end"))
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
 		}
@@ -278,12 +281,16 @@ func TestStopReadsAnAnswerOnItsWay(t *testing.T) {
 func TestStopCutsHeldRequestsOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newGitLab()
-		stop := start(t, New(Options{Source: server, Handler: newCrew(0), Slots: NewSlots(1)}))
+		core, logged := observer.New(zap.WarnLevel)
+		stop := start(t, New(Options{Source: server, Handler: newCrew(0), Slots: NewSlots(1), Log: zap.New(core)}))
 		pass(10 * time.Second)
 		begin := time.Now()
 		stop()
 		if took := time.Since(begin); took > 0 {
 			t.Errorf("stop took %s although the request was held", took)
+		}
+		for _, line := range logged.All() {
+			t.Errorf("a stop is no trouble, and this was logged: %s", line.Message)
 		}
 	})
 }
