@@ -104,6 +104,39 @@ func (a *attempt) detaching(process context.Context) bool {
 	return errors.Is(context.Cause(process), executor.ErrDetached) && a.lines.journal.recorded()
 }
 
+// shelter returns a context that ends with process, but not before the job has its
+// record where that is what the next process goes on with: GitLab may have handed it
+// out in the moment of the signal. One that GitLab holds goes back there at once.
+func (a *attempt) shelter(process context.Context) (ctx context.Context, release func()) {
+	if a.runner.recorder == nil || a.held {
+		return process, func() {}
+	}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(process))
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-process.Done():
+		case <-ctx.Done():
+			return
+		}
+		cause := context.Cause(process)
+		if errors.Is(cause, executor.ErrDetached) {
+			patience := time.NewTimer(recordPatience)
+			defer patience.Stop()
+			select {
+			case <-a.lines.journal.tried:
+			case <-patience.C:
+			case <-ctx.Done():
+			}
+		}
+		cancel(cause)
+	})
+	return ctx, func() {
+		cancel(nil)
+		waiting.Wait()
+	}
+}
+
 // forward passes a cancel on to the executor, and turns an abort into the end
 // of the job's context. Signals come only as answers of GitLab, at most one of
 // each kind.

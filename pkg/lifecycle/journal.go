@@ -25,6 +25,7 @@ type journal struct {
 	mu      sync.Mutex
 	save    func(piece) error // into the record; nil: nothing is recorded
 	kept    atomic.Bool       // there is a record, and it is whole
+	tried   chan struct{}     // closed when there is a record or cannot be one
 	begun   bool              // the record is being made: what is written waits
 	pieces  []piece           // of the process before, that still have to be repeated
 	known   int64             // length of the log that GitLab had when this process began
@@ -71,7 +72,7 @@ func (f *fact) mark(service int, at string) {
 }
 
 func newJournal(out io.Writer) *journal {
-	return &journal{out: out, whole: &bytes.Buffer{}, end: -1}
+	return &journal{out: out, tried: make(chan struct{}), whole: &bytes.Buffer{}, end: -1}
 }
 
 // Write takes the daemon's own bytes. They reach GitLab when they are recorded,
@@ -202,7 +203,8 @@ func (j *journal) prepared() {
 }
 
 // record has everything recorded from now on, by save. begin stores what was
-// written so far. Without a record the log goes on as before.
+// written so far. Without a record the log goes on as before. It is called once at
+// most.
 func (j *journal) record(begin, save func(piece) error) error {
 	j.mu.Lock()
 	text := bytes.Clone(j.whole.Bytes())
@@ -216,6 +218,7 @@ func (j *journal) record(begin, save func(piece) error) error {
 		j.save = nil
 	}
 	j.kept.Store(err == nil)
+	close(j.tried)
 	return err
 }
 

@@ -77,6 +77,9 @@ const acknowledgeTimeout = 10 * time.Second
 const (
 	// removeTimeout bounds the clean-up behind a job.
 	removeTimeout = time.Minute
+	// recordPatience is how long a job that GitLab has just handed out may take to get
+	// its record when the process has been asked to leave its jobs to the next one.
+	recordPatience = 5 * time.Second
 	// lastAnswer is how long GitLab has to answer when a job's result could as well be
 	// left to the next process.
 	lastAnswer = 3 * time.Second
@@ -122,6 +125,8 @@ func (r *Runner) handle(ctx context.Context, a *attempt, planErr error) {
 	}
 	log.Info("job received", zap.String("name", j.Name), zap.String("project_path", j.ProjectPath), zap.Duration("queued", j.QueueTime))
 
+	ctx, release := a.shelter(ctx)
+	defer release()
 	begin := Beginning{Job: j, Received: a.received, Inputs: job.UsesInputs(j, a.options)}
 	_ = errors.As(planErr, &begin.Problem)
 	a.observer = r.Observe(begin)

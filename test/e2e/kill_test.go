@@ -239,6 +239,28 @@ func TestLetGo(t *testing.T) {
 	k.checkLog(standin.Success)
 }
 
+// TestLetGoBeforeTheSecret: a job that comes with the SIGTERM is written down first,
+// so that the next daemon knows of it.
+func TestLetGoBeforeTheSecret(t *testing.T) {
+	t.Parallel()
+	k := &killed{site: start(t, options{})}
+	k.fault = k.gitlab.Inject(standin.Fault{Endpoint: standin.UpdateJob, State: "running", Delay: forever})
+	k.job = k.add(standin.JobSpec{Name: "just come", Script: []string{countCommand}})
+	hit(k)
+	if err := k.daemon.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, "the daemon's word that it stops", func() bool { return strings.Contains(k.daemonLog(), "stopping: jobs in pods are left") })
+	k.fault.Remove() // what it has not acknowledged it goes on with
+	if err := <-k.exited; err != nil {
+		t.Errorf("the daemon ended with %v, want exit code 0", err)
+	}
+	k.gitlab.ExpectRestart()
+	k.startDaemon()
+	k.finish(k.job, standin.Success)
+	k.checkLog(standin.Success)
+}
+
 // kill ends the daemon as the kernel would.
 func (k *killed) kill() {
 	k.t.Helper()
