@@ -68,8 +68,9 @@ func TestThirtyJobs(t *testing.T) {
 func TestSlowLogArrivesWhileTheJobRuns(t *testing.T) {
 	const interval = 2 * time.Second
 	s := start(t, options{gitlab: standin.Options{TraceInterval: interval}})
+	pass, open := gate(t)
 	j := s.add(standin.JobSpec{Name: "slow", Script: []string{
-		`for i in 1 2 3 4 5; do echo "tick $i at $(date +%s%N)"; sleep 1.5; done`,
+		`for i in 1 2 3 4 5; do echo "tick $i at $(date +%s%N)"; sleep 1.5; done`, pass,
 	}})
 	var arrived [6]time.Time
 	for i := 1; i <= 5; i++ {
@@ -81,6 +82,7 @@ func TestSlowLogArrivesWhileTheJobRuns(t *testing.T) {
 	if j.State() != standin.Running {
 		t.Errorf("the last line arrived when the job was %s, want it while it runs", j.State())
 	}
+	open()
 	s.finish(j, standin.Success)
 	for i := 1; i <= 5; i++ {
 		delay := arrived[i].Sub(printed(t, j.Text(), fmt.Sprintf("tick %d at ", i)))
