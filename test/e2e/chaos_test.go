@@ -309,7 +309,7 @@ func (c *turmoil) judge() chaos.Report {
 	}
 	missed := 0
 	for _, t := range c.told {
-		t.settle()
+		t.settle(c.excuses)
 		if r.Rows = append(r.Rows, t.Row); t.Missed != "" {
 			missed++
 		}
@@ -349,11 +349,15 @@ func (c *turmoil) adopted(id int64) bool {
 	return false
 }
 
-// settle computes how long it took until GitLab had heard of all jobs again.
-func (t *told) settle() {
+// settle computes how long it took until GitLab had heard of all jobs again, but for
+// those that nobody knows of.
+func (t *told) settle(excuses map[*standin.Job]excuse) {
 	t.Jobs = len(t.jobs)
 	t.Lasted = t.whole.Sub(t.at)
 	for _, j := range t.jobs {
+		if excuses[j] == neverHeard {
+			continue
+		}
 		for _, e := range j.Events() {
 			ended := e.Kind == standin.EventFinished && !e.Time.Before(t.at)
 			if ended || e.Kind == standin.EventPatch && e.Detail == "" && !e.Time.Before(t.whole) {
