@@ -90,8 +90,8 @@ const (
 // job is left.
 //
 // When ctx ends with the cause [executor.ErrDetached], a running job is left to
-// the next process, if that can adopt it. Otherwise it is stopped, and reported as
-// interrupted.
+// the next process, if that can adopt it; one that has just come gets a moment to be
+// recorded for it. Otherwise it is stopped, and reported as interrupted.
 func (r *Runner) Handle(ctx context.Context, j *job.Job, concurrentID, concurrentProjectID int) {
 	options := r.Plan
 	options.ConcurrentID, options.ConcurrentProjectID = concurrentID, concurrentProjectID

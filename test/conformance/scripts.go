@@ -186,7 +186,7 @@ var scripts = []Row{
 		Name: "zombies", Spec: "10.5", On: ClusterOnly,
 		Behaviour: "Processes whose parent is gone are reaped.",
 		Job: script("for i in 1 2 3 4 5; do (sleep 0.1 & ) ; done",
-			"for try in $(seq 100); do n=$(cat /proc/[0-9]*/stat 2>/dev/null | grep -c '(sleep)' || true); test $n = 0 && break; sleep 0.1; done; echo not reaped: $n"),
+			"for try in $(seq 100); do n=$(cat /proc/[0-9]*/stat 2>/dev/null | grep -c '(sleep)\\|) Z ' || true); test $n = 0 && break; sleep 0.1; done; echo not reaped: $n"),
 		Want: prints("not reaped: 0"),
 	},
 	{
